@@ -1,0 +1,42 @@
+# hew_layer(NAME DEPS layer... LIBS target...)
+#
+# One static library per folder of src/, with its tests beside its sources: every *.cc but *_test.cc goes into
+# the library hew_NAME, every *_test.cc into the program hew_NAME_test, registered with CTest as NAME.
+# A file src/NAME/**/isa_<set>_*.cc is compiled for that instruction set: isa_avx2_*, isa_avx512_*.
+set(HEW_FLAGS_avx2 -mavx2;-mfma;-mf16c;-mbmi2)
+set(HEW_FLAGS_avx512 ${HEW_FLAGS_avx2};-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mavx512vnni;-Wno-uninitialized;-Wno-maybe-uninitialized)
+
+function(hew_layer name)
+  cmake_parse_arguments(arg "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  foreach(isa avx2 avx512)
+    foreach(file ${sources})
+      if(file MATCHES "/isa_${isa}_[^/]*\\.cc$")
+        set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${HEW_FLAGS_${isa}}")
+      endif()
+    endforeach()
+  endforeach()
+  list(TRANSFORM arg_DEPS PREPEND hew_)
+
+  set(library hew_${name})
+  if(sources)
+    add_library(${library} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(${library} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(${library} ${scope} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${library} ${scope} ${arg_DEPS} ${arg_LIBS})
+
+  if(HEW_TESTS AND tests)
+    add_executable(${library}_test ${tests})
+    target_link_libraries(${library}_test PRIVATE ${library} GTest::gtest_main GTest::gmock rapidcheck)
+    target_compile_definitions(${library}_test PRIVATE HEW_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_test(NAME ${name} COMMAND ${library}_test)
+    set_tests_properties(${name} PROPERTIES WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  endif()
+endfunction()
