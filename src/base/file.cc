@@ -1,0 +1,139 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace hew {
+namespace {
+
+std::string LastError() { return std::strerror(errno); }
+
+// Makes a rename durable. Some file systems cannot sync a folder; that is no failure of ours.
+Status SyncFolder(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
+  const int failed = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (failed && error != EINVAL && error != ENOTSUP) {
+    return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<MappedFile> MappedFile::Open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return BadInput("{}: cannot open: {}", path, LastError());
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return BadInput("{}: expected a regular file", path);
+  }
+  MappedFile file;
+  file.path_ = path;
+  file.size_ = static_cast<size_t>(info.st_size);
+  if (file.size_ > 0) {
+    file.data_ = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (file.data_ == MAP_FAILED) {
+      file.data_ = nullptr;
+      ::close(fd);
+      return EnvironmentError("{}: cannot map {} bytes: {}", path, file.size_, LastError());
+    }
+  }
+  ::close(fd);
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(data_, size_);
+}
+
+Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
+  const bool standard_input = path == "-";
+  const int fd = standard_input ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return BadInput("{}: cannot open: {}", path, LastError());
+  std::string bytes, block(1 << 16, '\0');
+  ssize_t got;
+  while ((got = ::read(fd, block.data(), block.size())) > 0 && bytes.size() <= max_bytes) bytes.append(block, 0, got);
+  const int error = got < 0 ? errno : 0;
+  if (!standard_input) ::close(fd);
+  if (error) return BadInput("{}: cannot read: {}", path, std::strerror(error));
+  if (bytes.size() > max_bytes) return BadInput("{}: expected at most {} bytes, found more", path, max_bytes);
+  return bytes;
+}
+
+Result<AtomicFile> AtomicFile::Create(const std::string& path) {
+  AtomicFile file;
+  file.path_ = path;
+  file.temporary_ = fmt::format("{}.tmp.{}", path, ::getpid());
+  file.fd_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file.fd_ < 0) return EnvironmentError("{}: cannot create: {}", file.temporary_, LastError());
+  return file;
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+Status AtomicFile::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", temporary_, size_, LastError());
+    bytes.remove_prefix(static_cast<size_t>(written));
+    size_ += static_cast<uint64_t>(written);
+  }
+  return {};
+}
+
+Status AtomicFile::Commit() {
+  if (::fsync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", temporary_, LastError());
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return EnvironmentError("{}: cannot rename to {}: {}", temporary_, path_, LastError());
+  }
+  ::close(std::exchange(fd_, -1));
+  return SyncFolder(path_);
+}
+
+Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
+  HEW_ASSIGN(auto file, AtomicFile::Create(path));
+  HEW_RETURN_IF_ERROR(file.Write(bytes));
+  return file.Commit();
+}
+
+Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return EnvironmentError("{}: cannot create folder: {}", path, error.message());
+  return {};
+}
+
+}  // namespace hew

@@ -1,0 +1,30 @@
+// What a computation runs on, handed down as an argument: threads, instruction set, numeric precision.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/thread_pool.h"
+
+namespace hew {
+
+enum class Isa { kScalar, kAvx2, kAvx512 };  // kAvx512 needs F, BW, VL, DQ and BF16; kAvx2 needs FMA and F16C
+
+// kDefault: bf16 products with fp32 sums where the instruction set has them (kAvx512), fp32 elsewhere.
+// kFp32: weights dequantised, everything in fp32: the reference.
+enum class Precision { kDefault, kFp32 };
+
+struct Runtime {
+  const ThreadPool* pool = nullptr;
+  Isa isa = Isa::kScalar;
+  Precision precision = Precision::kDefault;
+
+  bool bf16() const { return isa == Isa::kAvx512 && precision == Precision::kDefault; }
+};
+
+Isa BestIsa();              // the best this processor and operating system offer
+bool IsaAvailable(Isa isa);
+std::string_view NameOf(Isa isa);  // "scalar", "avx2", "avx512"
+std::optional<Isa> IsaFromName(std::string_view name);
+
+}  // namespace hew

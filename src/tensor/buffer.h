@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace hew {
+
+// Zeroed memory aligned to 64 bytes (a cache line, and one 512-bit register), huge pages asked for where large.
+// Move-only. Aborts through std::bad_alloc never: size is planned and checked by the caller before a run.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(size_t bytes);
+
+  size_t size() const { return size_; }
+  std::byte* data() { return data_.get(); }
+  const std::byte* data() const { return data_.get(); }
+  template <typename T>
+  T* as() { return reinterpret_cast<T*>(data_.get()); }
+  template <typename T>
+  const T* as() const { return reinterpret_cast<const T*>(data_.get()); }
+
+ private:
+  struct Free { size_t mapped_bytes = 0; void operator()(std::byte* p) const; };
+  std::unique_ptr<std::byte[], Free> data_;
+  size_t size_ = 0;
+};
+
+}  // namespace hew
