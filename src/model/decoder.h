@@ -1,0 +1,72 @@
+// The one decoder: forward for serving, forward and backward for training, over the same kernels, so that what was
+// trained is what is served.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/runtime.h"
+#include "model/kv_cache.h"
+#include "model/lora.h"
+#include "model/model.h"
+#include "tensor/view.h"
+
+namespace hew {
+
+// --- Serving -------------------------------------------------------------------------------------------------------
+
+// New tokens of one sequence, continuing its cache. Several sequences go through the decoder as one batch.
+struct SequenceRows {
+  std::span<const int32_t> ids;  // at least one, each in [0, vocab_size); cache->length() + ids.size() <= capacity
+  KvCache* cache = nullptr;
+};
+
+// Final hidden states after the last norm, [sum of rows, hidden_size], fp32, in the order of `sequences`; caches
+// advanced. All sequences share `adapters` (their sum is added; usually none or one). Long prompts should be cut into
+// slices of some 512 rows by the caller: the bits are the same.
+Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
+                      std::span<const SequenceRows> sequences);
+
+// logits [rows, vocab_size] fp32 of hidden rows [rows, hidden_size].
+void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits);
+
+// --- Training ------------------------------------------------------------------------------------------------------
+
+// Documents packed end to end without padding; none sees another, but a follower sees its shared prefix.
+struct PackedSegment {
+  int64_t begin = 0, rows = 0;                // rows of the batch
+  int64_t prefix_begin = 0, prefix_rows = 0;  // rows of an earlier segment that come before it; its positions go on from there
+};
+
+struct PackedBatch {
+  std::vector<int32_t> ids, positions;  // [rows]
+  std::vector<PackedSegment> segments;
+  std::vector<int32_t> learned_rows;  // rows whose next token is learned, increasing
+  std::vector<int32_t> targets;       // [learned_rows]: that next token
+  std::vector<float> weights;         // [learned_rows]: usually 1
+};
+
+struct DropoutState { uint64_t seed = 0, step = 0; };  // which random mask; see kernels/ops.h Dropout
+
+struct LossSum {
+  double loss = 0;    // sum of weight * -log p(target)
+  double weight = 0;  // sum of weights
+};
+
+// Adds gradient_scale * d(loss sum)/d(parameters) to `gradients` (flat, as adapter.parameters) and returns the loss.
+// Activations are stored for backward, logits made in chunks for learned rows only.
+LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
+                         DropoutState dropout, float gradient_scale, std::span<float> gradients);
+
+// The loss alone (evaluation; adapter may be null). token_losses, if not null, receives -log p of each learned row.
+LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, const PackedBatch& batch,
+             std::vector<float>* token_losses = nullptr);
+
+// Bytes that LossAndGradients needs for a batch of `rows` rows beside the model, for planning.
+int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows);
+// Multiply-adds times two of one training row of this model and adapter (frozen base: forward and d_x), without attention;
+// `head_share` is the share of rows whose logits are made.
+double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share);
+
+}  // namespace hew

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <vector>
+
+#include "base/runtime.h"
+#include "model/config.h"
+#include "tensor/view.h"
+
+namespace hew {
+
+// Keys and values of one sequence: per layer two matrices [capacity, key_value_size], bf16 or fp32 as the run says.
+class KvCache {
+ public:
+  KvCache(const Runtime& rt, const ModelConfig& config, int64_t capacity);
+
+  int64_t length() const { return length_; }      // tokens held
+  int64_t capacity() const { return capacity_; }  // the most it can hold: the context size
+  void Truncate(int64_t length) { length_ = length; }  // forget what came after
+  size_t bytes() const;
+
+  MatrixView keys(int64_t layer) { return keys_[layer].view(); }
+  MatrixView values(int64_t layer) { return values_[layer].view(); }
+  void Advance(int64_t rows) { length_ += rows; }  // by the decoder, after all layers wrote their rows
+
+ private:
+  int64_t length_ = 0, capacity_ = 0;
+  std::vector<Matrix> keys_, values_;
+};
+
+}  // namespace hew
