@@ -6,6 +6,11 @@
 
 namespace hew {
 
+struct BufferFree {
+  size_t mapped_bytes = 0;  // > 0: from mmap, else from aligned_alloc
+  void operator()(std::byte* p) const;
+};
+
 // Zeroed memory aligned to 64 bytes (a cache line, and one 512-bit register), huge pages asked for where large.
 // Move-only. Aborts through std::bad_alloc never: size is planned and checked by the caller before a run.
 class Buffer {
@@ -22,8 +27,7 @@ class Buffer {
   const T* as() const { return reinterpret_cast<const T*>(data_.get()); }
 
  private:
-  struct Free { size_t mapped_bytes = 0; void operator()(std::byte* p) const; };
-  std::unique_ptr<std::byte[], Free> data_;
+  std::unique_ptr<std::byte[], BufferFree> data_;
   size_t size_ = 0;
 };
 

@@ -1,0 +1,273 @@
+#include "infer/generator.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+namespace hew {
+namespace {
+
+constexpr int64_t kSlice = 512;  // rows of a prompt through the decoder at once: bounded memory, full speed
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
+  if (ids.empty()) return BadInput("prompt: expected at least one token, found none");
+  if (static_cast<int64_t>(ids.size()) > engine.context_size) {
+    return BadInput("prompt: expected at most {} tokens (the context), found {}", engine.context_size, ids.size());
+  }
+  for (int32_t id : ids) {
+    if (id < 0 || id >= engine.model->config.vocab_size) {
+      return BadInput("prompt: expected token ids below {}, found {}", engine.model->config.vocab_size, id);
+    }
+  }
+  return {};
+}
+
+// Runs ids through the decoder in slices; returns the hidden states of the last row, [1, hidden_size].
+Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
+  Matrix last;
+  while (!ids.empty()) {
+    const size_t rows = std::min<size_t>(ids.size(), kSlice);
+    const SequenceRows sequence{ids.first(rows), cache};
+    Matrix hidden = DecoderForward(engine.rt, *engine.model, engine.adapters, {&sequence, 1});
+    ids = ids.subspan(rows);
+    if (!ids.empty()) continue;
+    last = Matrix(DType::kF32, 1, engine.model->config.hidden_size);
+    CopyOrAdd(engine.rt, hidden.rows(static_cast<int64_t>(rows) - 1, 1), last.view(), false);
+  }
+  return last;
+}
+
+// One sequence being generated: what has been said, and how much of it may be shown.
+class Answer {
+ public:
+  Answer(const Engine& engine, const GenerateRequest& request)
+      : request_(request), tokenizer_(*engine.tokenizer), sampler_(request.sampling), history_(request.prompt) {
+    const int64_t room = engine.context_size - static_cast<int64_t>(request.prompt.size());
+    limit_ = std::min(request.max_tokens, room);
+    result.prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  }
+
+  // Takes the next token from `logits`; true when the answer is finished.
+  bool Take(std::span<float> logits, const TextCallback& on_text) {
+    if (limit_ <= 0) return Finish("length", on_text);
+    const int32_t id = sampler_.Sample(logits, history_);
+    history_.push_back(id);
+    result.ids.push_back(id);
+    const auto& ends = tokenizer_.end_ids();
+    if (std::find(ends.begin(), ends.end(), id) != ends.end()) return Finish("stop", on_text);
+    result.text += utf8_.Push(tokenizer_.TokenBytes(id));
+    for (const auto& stop : request_.stop) {
+      const size_t from = shown_ > stop.size() ? shown_ - stop.size() : 0;
+      const size_t at = stop.empty() ? std::string::npos : result.text.find(stop, from);
+      if (at == std::string::npos) continue;
+      result.text.resize(at);
+      utf8_ = {};
+      return Finish("stop", on_text);
+    }
+    if (!Show(HeldBack(), on_text)) return Finish("stop", nullptr);
+    if (static_cast<int64_t>(result.ids.size()) >= limit_) return Finish("length", on_text);
+    return false;
+  }
+
+  int32_t last_id() const { return history_.back(); }
+
+  GenerateResult result;
+
+ private:
+  // Bytes at the end of the text that may be the beginning of a stop text.
+  size_t HeldBack() const {
+    size_t held = 0;
+    for (const auto& stop : request_.stop) {
+      for (size_t n = std::min(stop.size(), result.text.size()); n > held; --n) {
+        if (result.text.compare(result.text.size() - n, n, stop, 0, n) == 0) held = n;
+      }
+    }
+    return held;
+  }
+
+  bool Show(size_t held_back, const TextCallback& on_text) {
+    const size_t end = result.text.size() - held_back;
+    if (!on_text || end <= shown_) return true;
+    const std::string_view piece = std::string_view(result.text).substr(shown_, end - shown_);
+    shown_ = end;
+    return on_text(piece);
+  }
+
+  bool Finish(const char* reason, const TextCallback& on_text) {
+    result.text += utf8_.Flush();
+    Show(0, on_text);
+    result.finish_reason = reason;
+    return true;
+  }
+
+  const GenerateRequest& request_;
+  const Tokenizer& tokenizer_;
+  Sampler sampler_;
+  std::vector<int32_t> history_;
+  Utf8Stream utf8_;
+  size_t shown_ = 0;
+  int64_t limit_ = 0;
+};
+
+Status CheckRequest(const Engine& engine, const GenerateRequest& request) {
+  HEW_RETURN_IF_ERROR(CheckSettings(request.sampling));
+  if (request.max_tokens < 0) return BadInput("max_tokens: expected 0 or more, found {}", request.max_tokens);
+  return CheckPrompt(engine, request.prompt);
+}
+
+}  // namespace
+
+double GenerateResult::tokens_per_s() const {
+  return ids.size() > 1 && generation_seconds > 0 ? static_cast<double>(ids.size() - 1) / generation_seconds : 0;
+}
+
+Generator::Generator(Engine engine) : engine_(std::move(engine)) {
+  cache_ = std::make_unique<KvCache>(engine_.rt, engine_.model->config, engine_.context_size);
+}
+
+Result<GenerateResult> Generator::Generate(const GenerateRequest& request, const TextCallback& on_text) {
+  HEW_RETURN_IF_ERROR(CheckRequest(engine_, request));
+  Answer answer(engine_, request);
+  // At least the last token of the prompt is run again: its logits are what is asked for.
+  const auto mismatch = std::mismatch(cached_ids_.begin(), cached_ids_.end(), request.prompt.begin(), request.prompt.end());
+  const size_t common = std::min<size_t>(mismatch.first - cached_ids_.begin(), request.prompt.size() - 1);
+  cache_->Truncate(static_cast<int64_t>(common));
+  answer.result.cached_tokens = static_cast<int64_t>(common);
+  cached_ids_ = request.prompt;
+
+  double start = Seconds();
+  Matrix hidden = Prefill(engine_, std::span(request.prompt).subspan(common), cache_.get());
+  Matrix logits(DType::kF32, 1, engine_.model->config.vocab_size);
+  const std::span<float> row(logits.view().f32(), static_cast<size_t>(engine_.model->config.vocab_size));
+  ComputeLogits(engine_.rt, *engine_.model, hidden.view(), logits.view());
+  answer.result.prompt_seconds = Seconds() - start;
+
+  start = Seconds();
+  while (!answer.Take(row, on_text)) {
+    const int32_t id = answer.last_id();
+    const SequenceRows next{{&id, 1}, cache_.get()};
+    hidden = DecoderForward(engine_.rt, *engine_.model, engine_.adapters, {&next, 1});
+    cached_ids_.push_back(id);
+    ComputeLogits(engine_.rt, *engine_.model, hidden.view(), logits.view());
+  }
+  answer.result.generation_seconds = Seconds() - start;
+  return std::move(answer.result);
+}
+
+Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std::vector<GenerateRequest>& requests, int64_t batch,
+                                                const std::function<void(size_t)>& on_done) {
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (auto status = CheckRequest(engine, requests[i]); !status) {
+      return Annotate(fmt::format("request {}", i + 1), std::move(status).error());
+    }
+  }
+  struct Running {
+    size_t index;
+    std::unique_ptr<KvCache> cache;
+    std::unique_ptr<Answer> answer;
+    int32_t next = 0;
+    double start = 0;
+  };
+  const int64_t vocab = engine.model->config.vocab_size;
+  std::vector<GenerateResult> results(requests.size());
+  std::vector<Running> running;
+  size_t next_request = 0;
+  const auto finish = [&](Running& r) {
+    r.answer->result.generation_seconds = Seconds() - r.start;
+    results[r.index] = std::move(r.answer->result);
+    if (on_done) on_done(r.index);
+  };
+  const auto take = [&](Running& r, std::span<float> logits) {
+    if (!r.answer->Take(logits, nullptr)) {
+      r.next = r.answer->last_id();
+      return false;
+    }
+    finish(r);
+    return true;
+  };
+
+  while (next_request < requests.size() || !running.empty()) {
+    while (next_request < requests.size() && static_cast<int64_t>(running.size()) < batch) {
+      const GenerateRequest& request = requests[next_request];
+      const int64_t room = std::min<int64_t>(engine.context_size, static_cast<int64_t>(request.prompt.size()) + request.max_tokens);
+      Running r{next_request++, std::make_unique<KvCache>(engine.rt, engine.model->config, room),
+                std::make_unique<Answer>(engine, request)};
+      const double start = Seconds();
+      Matrix hidden = Prefill(engine, request.prompt, r.cache.get());
+      Matrix logits(DType::kF32, 1, vocab);
+      ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
+      r.start = Seconds();
+      r.answer->result.prompt_seconds = r.start - start;
+      if (!take(r, {logits.view().f32(), static_cast<size_t>(vocab)})) running.push_back(std::move(r));
+    }
+    if (running.empty()) continue;
+    std::vector<SequenceRows> rows;
+    for (auto& r : running) rows.push_back({{&r.next, 1}, r.cache.get()});
+    Matrix hidden = DecoderForward(engine.rt, *engine.model, engine.adapters, rows);
+    Matrix logits(DType::kF32, static_cast<int64_t>(running.size()), vocab);
+    ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
+    std::vector<Running> still;
+    for (size_t i = 0; i < running.size(); ++i) {
+      const std::span<float> row(logits.view().f32(static_cast<int64_t>(i)), static_cast<size_t>(vocab));
+      if (!take(running[i], row)) still.push_back(std::move(running[i]));
+    }
+    running = std::move(still);
+  }
+  return results;
+}
+
+Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  constexpr int64_t kLogitRows = 64;
+  const int64_t count = static_cast<int64_t>(ids.size()), vocab = engine.model->config.vocab_size;
+  KvCache cache(engine.rt, engine.model->config, count);
+  std::vector<std::optional<double>> logprobs(1);
+  Matrix logits(DType::kF32, std::min(kLogitRows, count), vocab);
+  for (int64_t begin = 0; begin < count; begin += kSlice) {
+    const int64_t rows = std::min(kSlice, count - begin);
+    const SequenceRows sequence{std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), &cache};
+    Matrix hidden = DecoderForward(engine.rt, *engine.model, engine.adapters, {&sequence, 1});
+    const int64_t scored = std::min(rows, count - 1 - begin);  // nothing follows the last token
+    for (int64_t row = 0; row < scored; row += kLogitRows) {
+      const int64_t chunk = std::min(kLogitRows, scored - row);
+      MatrixView chunk_logits = logits.rows(0, chunk);
+      ComputeLogits(engine.rt, *engine.model, hidden.rows(row, chunk), chunk_logits);
+      std::vector<float> normalizer(static_cast<size_t>(chunk));
+      LogSumExp(engine.rt, chunk_logits, normalizer.data());
+      for (int64_t i = 0; i < chunk; ++i) {
+        const int32_t target = ids[static_cast<size_t>(begin + row + i + 1)];
+        logprobs.push_back(double{chunk_logits.f32(i)[target]} - normalizer[static_cast<size_t>(i)]);
+      }
+    }
+  }
+  return logprobs;
+}
+
+Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  if (k < 1) return BadInput("k: expected 1 or more, found {}", k);
+  const int64_t vocab = engine.model->config.vocab_size;
+  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
+  Matrix hidden = Prefill(engine, ids, &cache);
+  Matrix logits(DType::kF32, 1, vocab);
+  ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
+  float normalizer = 0;
+  LogSumExp(engine.rt, logits.view(), &normalizer);
+  std::vector<NextToken> next(static_cast<size_t>(vocab));
+  for (int64_t i = 0; i < vocab; ++i) {
+    next[static_cast<size_t>(i)] = {static_cast<int32_t>(i), double{logits.view().f32()[i]} - normalizer};
+  }
+  const auto likelier = [](const NextToken& a, const NextToken& b) {
+    return a.logprob > b.logprob || (a.logprob == b.logprob && a.id < b.id);
+  };
+  k = std::min(k, vocab);
+  std::partial_sort(next.begin(), next.begin() + k, next.end(), likelier);
+  next.resize(static_cast<size_t>(k));
+  return next;
+}
+
+}  // namespace hew
