@@ -1,0 +1,67 @@
+#include "cli/cli.h"
+
+#include <cstdio>
+
+#include "cli/command.h"
+
+namespace hew {
+namespace {
+
+constexpr const char* kVersion = "hew 0.1.0";
+
+int StatusOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kBadInput:
+      return kExitBadInput;
+    case ErrorCode::kEnvironment:
+      return kExitEnvironment;
+    case ErrorCode::kCancelled:
+      return kExitCancelled;
+  }
+  return kExitEnvironment;
+}
+
+// Options that every command takes, before or after its name.
+void AddCommonOptions(CLI::App& app, CommonOptions& common) {
+  app.add_flag("--json", common.json, "one JSON object on standard output");
+  app.add_option("--threads", common.threads, "threads; all processors by default");
+  app.add_option("--seed", common.seed, "seed of everything random")->capture_default_str();
+  app.add_option("--isa", common.isa, "scalar, avx2 or avx512; the best by default");
+  app.add_option("--precision", common.precision, "default, or fp32: weights dequantised, everything in fp32")->capture_default_str();
+  app.set_version_flag("--version", kVersion);
+}
+
+}  // namespace
+
+int RunCli(int argc, char** argv) {
+  CommandContext context;
+  CLI::App app{"Hew carves language models: take an open one, teach it, test it, merge it, on this machine.", "hew"};
+  app.require_subcommand(1);
+  app.fallthrough();
+  AddCommonOptions(app, context.common);
+  AddInspectCommand(app, context);
+  AddTextCommands(app, context);
+  AddProbeCommands(app, context);
+  AddGenerateCommands(app, context);
+  AddTuneCommand(app, context);
+  AddTestCommand(app, context);
+  AddExportCommands(app, context);
+  AddBenchCommand(app, context);
+  app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
+
+  try {  // the one place where a library's exception is met
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "hew: %s (see hew --help)\n", error.what());
+    return kExitBadInput;
+  }
+  auto status = context.run();
+  std::fflush(stdout);
+  if (status) return *status;
+  std::fprintf(stderr, "hew: %s\n", status.error().message.c_str());
+  return StatusOf(status.error().code);
+}
+
+}  // namespace hew

@@ -1,0 +1,109 @@
+#include "cli/command.h"
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+#include "base/file.h"
+
+namespace hew {
+namespace {
+
+std::atomic<bool> cancelled{false};  // written by the signal handler, the one thing a handler can reach
+
+extern "C" void OnInterrupt(int) {
+  if (cancelled.exchange(true)) std::_Exit(kExitCancelled);
+}
+
+}  // namespace
+
+const std::atomic<bool>& Cancelled() {
+  static const bool installed = (std::signal(SIGINT, OnInterrupt), true);
+  (void)installed;
+  return cancelled;
+}
+
+Result<Runtime> CommandContext::MakeRuntime() {
+  if (common.threads < 0 || common.threads > 1024) return BadInput("--threads: expected 1 to 1024, found {}", common.threads);
+  Runtime rt;
+  rt.isa = BestIsa();
+  if (!common.isa.empty()) {
+    const auto isa = IsaFromName(common.isa);
+    if (!isa) return BadInput("--isa: expected scalar, avx2 or avx512, found '{}'", common.isa);
+    if (!IsaAvailable(*isa)) return BadInput("--isa {}: this machine has {} at best", common.isa, NameOf(BestIsa()));
+    rt.isa = *isa;
+  }
+  if (common.precision == "fp32") {
+    rt.precision = Precision::kFp32;
+  } else if (common.precision != "default") {
+    return BadInput("--precision: expected default or fp32, found '{}'", common.precision);
+  }
+  pool_ = std::make_unique<ThreadPool>(common.threads > 0 ? common.threads : HardwareThreads());
+  rt.pool = pool_.get();
+  return rt;
+}
+
+void CommandContext::PrintJson(const nlohmann::ordered_json& object) const {
+  std::puts(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+Result<JinjaClock> CommandContext::Now() const {
+  std::tm time{};
+  if (const char* fixed = std::getenv("HEW_NOW")) {
+    if (!strptime(fixed, "%Y-%m-%dT%H:%M:%S", &time)) {
+      return BadInput("HEW_NOW: expected YYYY-MM-DDTHH:MM:SS, found '{}'", fixed);
+    }
+  } else {
+    const std::time_t now = std::time(nullptr);
+    localtime_r(&now, &time);
+  }
+  JinjaClock clock;
+  clock.year = time.tm_year + 1900;
+  clock.month = time.tm_mon + 1;
+  clock.day = time.tm_mday;
+  clock.hour = time.tm_hour;
+  clock.minute = time.tm_min;
+  clock.second = time.tm_sec;
+  return clock;
+}
+
+void AddTextOptions(CLI::App* command, std::shared_ptr<TextOptions> options, bool with_ids) {
+  auto* text = command->add_option("--text", options->text, "the text");
+  auto* file = command->add_option("--file", options->file, "a file with the text, taken as bytes; - is standard input");
+  text->excludes(file);
+  if (with_ids) {
+    command->add_option("--ids", options->ids, "token ids, \"1 2 3\", exactly as given")->excludes(text)->excludes(file);
+  }
+}
+
+Result<std::string> ReadTextOption(const TextOptions& options) {
+  if (options.file.empty()) return options.text;
+  return ReadFile(options.file, uint64_t{1} << 30);
+}
+
+Result<std::vector<int32_t>> ParseIds(const std::string& ids) {
+  std::vector<int32_t> out;
+  const char* at = ids.data();
+  const char* end = at + ids.size();
+  while (at < end) {
+    if (*at == ' ' || *at == ',' || *at == '\n' || *at == '\t' || *at == '[' || *at == ']') {
+      ++at;
+      continue;
+    }
+    int32_t id = 0;
+    const auto [next, error] = std::from_chars(at, end, id);
+    if (error != std::errc() || id < 0) return BadInput("--ids: expected token ids like \"1 2 3\", found '{}'", std::string(at, end));
+    out.push_back(id);
+    at = next;
+  }
+  return out;
+}
+
+void AddAdapterOption(CLI::App* command, CommandContext& context) {
+  command->add_option("--adapter", context.common.adapters,
+                      "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated");
+}
+
+}  // namespace hew

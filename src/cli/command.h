@@ -1,0 +1,71 @@
+// What every command shares. A command is one function `void AddXCommand(CLI::App& app, CommandContext& context)` in a
+// file of its own: it declares a subcommand with its options in a shared struct, and in its callback sets
+// `context.run`, which does the work after parsing is over and returns the exit status.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/runtime.h"
+#include "text/chat_template.h"
+
+namespace hew {
+
+inline constexpr int kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitEnvironment = 3, kExitInconclusive = 4,
+                     kExitCancelled = 130;
+
+struct CommonOptions {
+  bool json = false;
+  int threads = 0;  // 0: all processors
+  uint64_t seed = 0;
+  std::string isa;  // "": the best this machine has
+  std::string precision = "default";
+  std::vector<std::string> adapters;  // for commands that call AddAdapterOption
+};
+
+class CommandContext {
+ public:
+  CommonOptions common;
+  std::function<Result<int>()> run;
+
+  // The runtime the options ask for; its threads live as long as the context.
+  Result<Runtime> MakeRuntime();
+  // Prints one JSON object on standard output; bytes that are not UTF-8 become U+FFFD.
+  void PrintJson(const nlohmann::ordered_json& object) const;
+  // The local time, or HEW_NOW (YYYY-MM-DDTHH:MM:SS), which only the command line reads.
+  Result<JinjaClock> Now() const;
+
+ private:
+  std::unique_ptr<ThreadPool> pool_;
+};
+
+// Set by the first Ctrl-C; long work looks at it and ends cleanly. A second Ctrl-C ends the program.
+const std::atomic<bool>& Cancelled();
+
+// --text T | --file F ("-" is standard input), read as bytes.
+struct TextOptions {
+  std::string text, file, ids;
+};
+void AddTextOptions(CLI::App* command, std::shared_ptr<TextOptions> options, bool with_ids);
+Result<std::string> ReadTextOption(const TextOptions& options);
+Result<std::vector<int32_t>> ParseIds(const std::string& ids);  // "1 2 3", commas allowed
+
+void AddAdapterOption(CLI::App* command, CommandContext& context);  // --adapter A[=SCALE], repeated
+
+void AddInspectCommand(CLI::App& app, CommandContext& context);
+void AddTextCommands(CLI::App& app, CommandContext& context);      // tokenize, render
+void AddProbeCommands(CLI::App& app, CommandContext& context);     // next, score
+void AddGenerateCommands(CLI::App& app, CommandContext& context);  // chat, generate
+void AddTuneCommand(CLI::App& app, CommandContext& context);
+void AddExportCommands(CLI::App& app, CommandContext& context);  // merge, convert
+void AddTestCommand(CLI::App& app, CommandContext& context);
+void AddBenchCommand(CLI::App& app, CommandContext& context);
+
+}  // namespace hew

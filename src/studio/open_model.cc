@@ -1,0 +1,73 @@
+#include "studio/open_model.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/file.h"
+
+namespace hew {
+
+constexpr int64_t kDefaultContext = 8192;
+
+Result<Engine> OpenedModel::MakeEngine(const Runtime& rt, int64_t context_size) const {
+  const int64_t most = model->config.max_position_embeddings;
+  if (context_size < 0 || context_size > most) {
+    return BadInput("--ctx-size: expected 1 to {} (the model's own), found {}", most, context_size);
+  }
+  Engine engine{rt, model.get(), tokenizer.get(), {}, context_size > 0 ? context_size : std::min(most, kDefaultContext)};
+  for (const auto& adapter : adapters) engine.adapters.push_back(adapter.get());
+  return engine;
+}
+
+Result<const ChatTemplate*> OpenedModel::Chat() const {
+  if (!chat_template) return BadInput("{}: chat_template: expected one in the model or --template FILE, found none", path);
+  return &*chat_template;
+}
+
+Result<std::pair<std::string, float>> ParseAdapterSpec(const std::string& spec) {
+  const size_t at = spec.rfind('=');
+  if (at == std::string::npos) return std::pair{spec, 1.0f};
+  const std::string number = spec.substr(at + 1);
+  float scale = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), scale);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(scale)) {
+    return BadInput("--adapter {}: expected PATH or PATH=SCALE with a number, found '{}'", spec, number);
+  }
+  return std::pair{spec.substr(0, at), scale};
+}
+
+Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const std::vector<std::string>& adapters,
+                              const std::string& template_path) {
+  OpenedModel opened;
+  opened.path = path;
+  HEW_ASSIGN(opened.model, LoadModel(rt, path));
+  HEW_ASSIGN(opened.tokenizer, Tokenizer::Open(path));
+  if (opened.tokenizer->vocab_size() > opened.model->config.vocab_size) {
+    return BadInput("{}: tokenizer: expected at most {} tokens (the embedding's rows), found {}", path,
+                    opened.model->config.vocab_size, opened.tokenizer->vocab_size());
+  }
+  for (const auto& spec : adapters) {
+    HEW_ASSIGN(const auto parsed, ParseAdapterSpec(spec));
+    HEW_ASSIGN(auto adapter, LoadAdapter(rt, parsed.first, *opened.model, parsed.second));
+    opened.adapters.push_back(std::make_unique<LoraAdapter>(std::move(adapter)));
+  }
+  std::string source = opened.tokenizer->chat_template();
+  if (!template_path.empty()) {
+    HEW_ASSIGN(source, ReadFile(template_path, 16 << 20));
+  }
+  if (!source.empty()) {
+    const auto spelling = [&](std::optional<int32_t> id) { return id ? opened.tokenizer->TokenBytes(*id, true) : std::string(); };
+    HEW_ASSIGN(opened.chat_template, ChatTemplate::Create(source, spelling(opened.tokenizer->bos()), spelling(opened.tokenizer->eos())));
+  }
+  return opened;
+}
+
+Result<std::vector<int32_t>> ChatPrompt(const OpenedModel& opened, const nlohmann::ordered_json& messages,
+                                        const nlohmann::ordered_json& tools, const JinjaClock& now) {
+  HEW_ASSIGN(const ChatTemplate* chat, opened.Chat());
+  HEW_ASSIGN(const ChatRender render, chat->Render(messages, tools, true, now));
+  return opened.tokenizer->Encode(render.text, {.add_special = false, .parse_special = true});
+}
+
+}  // namespace hew
