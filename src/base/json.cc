@@ -1,0 +1,175 @@
+#include "base/json.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace hew {
+namespace {
+
+constexpr size_t kShown = 80;  // characters of a file's own text that an error repeats
+
+std::string Shortened(std::string_view text) {
+  if (text.size() <= kShown) return std::string(text);
+  size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // never half a character
+  return std::string(text.substr(0, end)) + "...";
+}
+
+// "line 3, column 14 (byte 57)"; lines and columns count from 1, bytes from 0.
+std::string Place(std::string_view text, size_t offset) {
+  offset = std::min(offset, text.size());
+  const std::string_view before = text.substr(0, offset);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const size_t last = before.rfind('\n');
+  const size_t column = last == std::string_view::npos ? offset + 1 : offset - last;
+  return fmt::format("line {}, column {} (byte {})", line, column, offset);
+}
+
+// The parser's own words without its number, place and copy of the input.
+std::string Reason(std::string_view what) {
+  if (const size_t end = what.find("; last read"); end != std::string_view::npos) what = what.substr(0, end);
+  for (std::string_view start : {"parsing error", " - ", ": "}) {
+    const size_t at = what.find(start);
+    if (at != std::string_view::npos) what = what.substr(at + start.size());
+    if (at != std::string_view::npos && start == " - ") break;
+  }
+  return Shortened(what);
+}
+
+// Builds the document. Keys are appended without a search, and repeated ones found by sorting when an object ends, so
+// that a vocabulary of any size costs n log n.
+class Builder : public nlohmann::json_sax<Json> {
+ public:
+  Builder(std::string_view text, const std::string& name, const JsonLimits& limits)
+      : text_(text), name_(name), limits_(limits) {}
+
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(number_integer_t value) override { return Put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Put(value); }
+  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+  bool string(string_t& value) override { return Put(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return Open(Json::object()); }
+  bool start_array(std::size_t) override { return Open(Json::array()); }
+  bool end_array() override { return Close(); }
+
+  bool key(string_t& value) override {
+    key_ = std::move(value);
+    return true;
+  }
+
+  bool end_object() override {
+    std::vector<std::string_view> keys;
+    for (const auto& item : open_.back()->get_ref<const Json::object_t&>()) keys.push_back(item.first);
+    std::sort(keys.begin(), keys.end());
+    const auto twice = std::adjacent_find(keys.begin(), keys.end());
+    if (twice == keys.end()) return Close();
+    error_ = fmt::format("{}: key \"{}\": expected once, found twice", name_, Shortened(*twice));
+    return false;
+  }
+
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& e) override {
+    const size_t offset = position > 0 ? position - 1 : 0;
+    error_ = fmt::format("{}: {}: expected JSON, found {}", name_, Place(text_, offset), Reason(e.what()));
+    return false;
+  }
+
+  Json Take() { return std::move(root_); }
+  const std::string& error() const { return error_; }
+
+ private:
+  Json* Add(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    Json& parent = *open_.back();
+    if (parent.is_array()) {
+      auto& items = parent.get_ref<Json::array_t&>();
+      items.push_back(std::move(value));
+      return &items.back();
+    }
+    Json::object_t::Container& items = parent.get_ref<Json::object_t&>();
+    items.emplace_back(std::move(key_), std::move(value));
+    return &items.back().second;
+  }
+
+  bool Put(Json value) {
+    Add(std::move(value));
+    return true;
+  }
+
+  // The pointers in open_ stay good: a container grows only while none of its children is open.
+  bool Open(Json container) {
+    if (static_cast<int>(open_.size()) >= limits_.max_depth) {
+      error_ = fmt::format("{}: expected at most {} levels of nesting, found more", name_, limits_.max_depth);
+      return false;
+    }
+    open_.push_back(Add(std::move(container)));
+    return true;
+  }
+
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string_view text_;
+  const std::string& name_;
+  const JsonLimits& limits_;
+  Json root_;
+  std::vector<Json*> open_;
+  std::string key_, error_;
+};
+
+}  // namespace
+
+Result<Json> ParseJson(std::string_view text, const std::string& name, const JsonLimits& limits) {
+  // The parser takes a zero byte for the end of its input, which would hide whatever follows.
+  if (const size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    return BadInput("{}: {}: expected JSON, found a zero byte", name, Place(text, zero));
+  }
+  if (const size_t bad = FindInvalidUtf8(text); bad != std::string_view::npos) {
+    return BadInput("{}: {}: expected UTF-8, found byte 0x{:02x}", name, Place(text, bad),
+                    static_cast<unsigned char>(text[bad]));
+  }
+  Builder builder(text, name, limits);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
+    return tl::unexpected<Error>(Error{ErrorCode::kBadInput, builder.error()});
+  }
+  return builder.Take();
+}
+
+size_t FindInvalidUtf8(std::string_view text) {
+  size_t i = 0;
+  while (i < text.size()) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    // Length, and the range of the second byte, which excludes overlong forms and surrogates (Unicode, table 3-7).
+    size_t length = 0;
+    unsigned char low = 0x80, high = 0xBF;
+    if (lead >= 0xC2 && lead <= 0xDF) length = 2;
+    if (lead >= 0xE0 && lead <= 0xEF) length = 3;
+    if (lead >= 0xF0 && lead <= 0xF4) length = 4;
+    if (lead == 0xE0) low = 0xA0;
+    if (lead == 0xED) high = 0x9F;
+    if (lead == 0xF0) low = 0x90;
+    if (lead == 0xF4) high = 0x8F;
+    if (length == 0 || text.size() - i < length) return i;
+    for (size_t k = 1; k < length; ++k) {
+      const auto byte = static_cast<unsigned char>(text[i + k]);
+      if (byte < low || byte > high) return i;
+      low = 0x80, high = 0xBF;
+    }
+    i += length;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace hew

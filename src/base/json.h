@@ -1,0 +1,28 @@
+// Reading JSON that came from outside: strict, bounded and with errors as values.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace hew {
+
+using Json = nlohmann::ordered_json;  // keeps the order of keys; looking a key up is linear in the object's size
+
+struct JsonLimits {
+  int max_depth = 100;  // arrays and objects inside one another
+};
+
+// Parses one whole document. Refused: a repeated key, nesting deeper than the limit, anything after the document, text
+// that is not UTF-8, lone surrogates, numbers beyond double. A byte-order mark at the start is accepted.
+// Errors: kBadInput "NAME: line 3, column 14 (byte 57): ...", or "NAME: key "x": expected once, found twice".
+// Objects of any size are built in linear time; go through a large one with items(), not with find().
+Result<Json> ParseJson(std::string_view text, const std::string& name, const JsonLimits& limits = {});
+
+// Offset of the first byte that does not belong to well-formed UTF-8 (no overlong forms, surrogates or values past
+// U+10FFFF), or npos.
+size_t FindInvalidUtf8(std::string_view text);
+
+}  // namespace hew

@@ -1,0 +1,64 @@
+#include "tensor/buffer.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace hew {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+// From this size on, memory comes straight from the kernel: zero without being touched, given back when freed, and made
+// of huge pages where the kernel has them. AddressSanitizer watches only the heap, so under it everything stays there.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kMapFrom = SIZE_MAX;
+#else
+constexpr size_t kMapFrom = 2 * kHugePage;
+#endif
+
+size_t RoundUp(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
+
+// Maps `bytes` (a multiple of a huge page) on a huge page's boundary: one page more, with both loose ends given back.
+std::byte* MapAligned(size_t bytes) {
+  void* mapped =
+      ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  HEW_CHECK(mapped != MAP_FAILED);
+  auto* start = static_cast<std::byte*>(mapped);
+  const size_t head = RoundUp(reinterpret_cast<uintptr_t>(start), kHugePage) - reinterpret_cast<uintptr_t>(start);
+  if (head > 0) ::munmap(start, head);
+  if (kHugePage > head) ::munmap(start + head + bytes, kHugePage - head);
+  ::madvise(start + head, bytes, MADV_HUGEPAGE);  // a wish: without huge pages the memory is as good, only slower
+  return start + head;
+}
+
+}  // namespace
+
+void BufferFree::operator()(std::byte* p) const {
+  if (mapped_bytes > 0) {
+    ::munmap(p, mapped_bytes);
+  } else {
+    std::free(p);
+  }
+}
+
+Buffer::Buffer(size_t bytes) : size_(bytes) {
+  if (bytes == 0) return;
+  HEW_CHECK(bytes <= SIZE_MAX / 2);
+  if (bytes >= kMapFrom) {
+    const size_t mapped = RoundUp(bytes, kHugePage);
+    data_ = {MapAligned(mapped), BufferFree{mapped}};
+    return;
+  }
+  const size_t rounded = RoundUp(bytes, kAlignment);
+  auto* p = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  HEW_CHECK(p != nullptr);
+  std::memset(p, 0, rounded);
+  data_ = {p, BufferFree{}};
+}
+
+}  // namespace hew
