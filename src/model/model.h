@@ -56,4 +56,10 @@ std::pair<int64_t, int64_t> ProjectionShape(const ModelConfig& config, Projectio
 // "model.gguf: tensor blk.3.attn_norm.weight: expected shape [576], found [512]".
 Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path);
 
+// Angles in double: pos * theta^(-2i / head_dim), for every position the config allows.
+RopeTable MakeRopeTable(const ThreadPool& pool, const ModelConfig& config);
+
+// SHA-256 of a GGUF file; of a folder: of the lines "NAME DIGEST" of config.json and its safetensors files, by name.
+Result<std::string> DigestOfModel(const std::string& path);
+
 }  // namespace hew
