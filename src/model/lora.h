@@ -35,6 +35,8 @@ struct LoraModule {
   size_t magnitude_offset = 0;  // DoRA's m [out], else unused
   Weight a, b;             // packed for the kernels; b holds scale * user scale * B
   std::vector<float> column_scale;  // DoRA: m / ||W + sBA|| per output
+  std::vector<float> inverse_norm;  // DoRA: 1 / ||W + sBA||, for the gradient of m
+  std::vector<double> base_norm_squared;  // DoRA: ||W||^2 per output, computed by the first Pack
 };
 
 class LoraAdapter {
@@ -44,7 +46,7 @@ class LoraAdapter {
 
   LoraConfig config;
   std::vector<float> parameters;  // flat: trained by AdamW, saved, hashed
-  std::vector<LoraModule> modules;
+  std::vector<LoraModule> modules;  // Pack sorts them by (layer, projection); none twice
   float user_scale = 1;  // --adapter A=0.5
 
   const LoraModule* Find(int64_t layer, Projection p) const;
