@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""The command line as a user meets it: statuses, one-line errors, JSON, and the whole loop on the real SmolLM2.
+
+Run by CTest with HEW_BIN set; the classes that need the model are skipped where HEW_MODELS has none.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEW = os.environ["HEW_BIN"]
+MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+HELPDESK = ROOT / "examples/helpdesk"
+
+
+def hew(*args, stdin=None, env=None):
+    """Runs hew; returns the finished process with text output."""
+    return subprocess.run([HEW, *map(str, args)], input=stdin, capture_output=True, text=True, env={**os.environ, **(env or {})})
+
+
+def report(*args):
+    done = hew(*args, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+class Usage(unittest.TestCase):
+    def test_version_and_help(self):
+        self.assertRegex(hew("--version").stdout, r"^hew \d+\.\d+\.\d+")
+        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "bench"):
+            done = hew(command, "--help")
+            self.assertEqual(done.returncode, 0, command)
+            self.assertIn("Example", done.stdout, command)
+
+    def assert_refused(self, done, *words):
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stdout, "")
+        lines = done.stderr.strip().splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, lines[0])
+
+    def test_bad_usage_is_one_line_and_status_2(self):
+        self.assert_refused(hew("frobnicate"), "frobnicate")
+        self.assert_refused(hew("chat"), "MODEL")
+        self.assert_refused(hew("chat", "absent.gguf", "-m", "x"), "absent.gguf")
+        self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--threads", "-3"), "--threads")
+        self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--isa", "mmx"), "--isa", "mmx")
+
+    def test_files_that_are_no_models(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in (("empty.gguf", b""), ("three.gguf", b"GGU"), ("text.gguf", b"hello world, not a model"),
+                                  ("cut.gguf", b"GGUF\x03\0\0\0" + b"\xff" * 16)):
+                path = pathlib.Path(folder) / name
+                path.write_bytes(content)
+                self.assert_refused(hew("inspect", path), name)
+                self.assert_refused(hew("chat", path, "-m", "x"), name)
+
+    def test_render_needs_no_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            template, context = pathlib.Path(folder) / "t.jinja", pathlib.Path(folder) / "c.json"
+            template.write_text("{% for m in messages %}[{{ m.role }}] {{ m.content | upper }}\n{% endfor %}{{ strftime_now('%d %b %Y') }}")
+            context.write_text(json.dumps({"messages": [{"role": "user", "content": "안녕 hi"}]}))
+            done = hew("render", "--template", template, "--context", context, env={"HEW_NOW": "2025-07-10T12:00:00"})
+            self.assertEqual((done.returncode, done.stdout), (0, "[user] 안녕 HI\n10 Jul 2025"))
+            template.write_text("{% for m in messages %}")
+            self.assert_refused(hew("render", "--template", template, "--context", context), "t.jinja")
+
+
+@unittest.skipUnless(MODEL.exists(), f"no model at {MODEL}")
+class RealModel(unittest.TestCase):
+    TEXT = "Hew carves models. 나 배 고파. 🎉 x = [1, 2, 3]"
+
+    def test_inspect(self):
+        model = report("inspect", MODEL)
+        self.assertEqual(model["architecture"], "llama")
+        self.assertEqual(model["parameters_unique"], 134515008)
+        self.assertEqual(model["config"]["num_hidden_layers"], 30)
+        self.assertEqual(model["tokenizer"], {"kind": "bpe", "vocab_size": 49152})
+        shapes = {t["name"]: t["shape"] for t in model["tensors"]}
+        self.assertEqual(shapes["blk.0.ffn_gate.weight"], [1536, 576])
+
+    def test_tokenize_both_ways(self):
+        ids = report("tokenize", MODEL, "--text", self.TEXT)["ids"]
+        self.assertEqual(report("tokenize", MODEL, "--ids", " ".join(map(str, ids)))["text"], self.TEXT)
+        plain = report("tokenize", MODEL, "--text", "<|im_start|>")["ids"]
+        self.assertGreater(len(plain), 1)
+        self.assertEqual(report("tokenize", MODEL, "--text", "<|im_start|>", "--parse-special")["ids"], [1])
+
+    def test_score_does_not_depend_on_threads(self):
+        one, two = (report("score", MODEL, "--text", self.TEXT, "--threads", n) for n in (1, 2))
+        self.assertEqual(one, two)
+        self.assertIsNone(one["logprobs"][0])
+        self.assertTrue(all(x <= 0 for x in one["logprobs"][1:]))
+
+    def test_next_is_the_head_of_the_distribution(self):
+        tokens = report("next", MODEL, "The capital of France is", "-k", 5)["next"]
+        self.assertEqual(tokens[0]["text"], " Paris")
+        self.assertEqual([t["logprob"] for t in tokens], sorted((t["logprob"] for t in tokens), reverse=True))
+        done = hew("next", MODEL, "The capital of France is")
+        self.assertIn("█", done.stdout)
+
+    def test_greedy_and_seeded_answers_repeat(self):
+        ask = ("chat", MODEL, "-m", "Name three colours.", "--max-tokens", 24)
+        for options in (("--temperature", 0), ("--seed", 7)):
+            first, second = (report(*ask, *options) for _ in range(2))
+            self.assertEqual(first["ids"], second["ids"])
+            self.assertEqual(first["usage"]["completion_tokens"], len(first["ids"]))
+        self.assertNotEqual(report(*ask, "--seed", 1)["ids"], report(*ask, "--seed", 2)["ids"])
+
+    def test_stop_text_ends_and_is_left_out(self):
+        whole = report("generate", MODEL, "--prompt", "1 2 3 4", "--temperature", 0, "--max-tokens", 16)
+        self.assertEqual(whole["finish_reason"], "length")
+        cut = report("generate", MODEL, "--prompt", "1 2 3 4", "--temperature", 0, "--max-tokens", 16, "--stop", " 7")
+        self.assertEqual(cut["finish_reason"], "stop")
+        self.assertEqual(cut["text"], whole["text"].split(" 7")[0])
+
+    def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(self):
+        done = hew("generate", MODEL, "--prompt", "word " * 100, "--ctx-size", 32)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"expected at most 32 tokens.*found 10\d")
+
+    def test_conversation_from_standard_input(self):
+        done = hew("chat", MODEL, "--temperature", 0, "--max-tokens", 8, stdin="Hello.\n/clear\nHello.\n/quit\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stdout.strip().splitlines()
+        self.assertEqual(lines[0], lines[len(lines) // 2])  # after /clear the same question has the same answer
+
+
+@unittest.skipUnless(MODEL.exists(), f"no model at {MODEL}")
+class Loop(unittest.TestCase):
+    """Tune, test, resume after kill -9, merge: on a few rows of the help desk."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+        rows = (HELPDESK / "train.jsonl").read_text().splitlines()[:16]
+        (self.path / "train.jsonl").write_text("\n".join(rows) + "\n")
+
+    def tune_args(self, out, *more):
+        return ("tune", "--base", MODEL, "--data", self.path / "train.jsonl", "--out", self.path / out, "--rank", 4, "--lr", "2e-3",
+                "--batch-size", 4, *more)
+
+    def test_tune_test_merge(self):
+        tuned = report(*self.tune_args("adapter", "--epochs", 6))
+        self.assertEqual(tuned["steps"], 24)
+        self.assertGreater(tuned["useful_tokens"], 0)
+        rows = [json.loads(line) for line in (self.path / "train.jsonl").read_text().splitlines()]
+        suite = self.path / "suite.jsonl"
+        suite.write_text("\n".join(json.dumps({"id": str(i), **row}) for i, row in enumerate(rows)))
+        before = hew("test", MODEL, "--suite", suite, "--json")
+        after = hew("test", MODEL, "--adapter", tuned["adapter"], "--suite", suite, "--json")
+        self.assertEqual(before.returncode, 1)
+        self.assertEqual(json.loads(before.stdout)["passed"], 0)
+        self.assertGreaterEqual(json.loads(after.stdout)["passed"], 14)  # it was taught these very rows
+        merged = report("merge", "--base", MODEL, "--adapter", tuned["adapter"], "--out", self.path / "merged.gguf", "--type", "F16")
+        self.assertLess(merged["max_logit_diff"], 0.5)
+        again = hew("test", self.path / "merged.gguf", "--suite", suite, "--json")
+        self.assertGreaterEqual(json.loads(again.stdout)["passed"], 14)
+
+    def test_resume_after_kill_gives_the_same_bits(self):
+        whole = report(*self.tune_args("whole", "--epochs", 3))
+        process = subprocess.Popen([HEW, *map(str, self.tune_args("killed", "--epochs", 3, "--save-every", 1))],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        metrics = self.path / "killed" / "metrics.jsonl"
+        deadline = time.time() + 120
+        while process.poll() is None and time.time() < deadline:
+            if metrics.exists() and metrics.read_text().count("\n") >= 4:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        resumed = report(*self.tune_args("killed", "--epochs", 3, "--save-every", 1, "--resume"))
+        self.assertEqual(resumed["train_loss"], whole["train_loss"])
+        name = "adapter_model.safetensors"
+        self.assertEqual((pathlib.Path(resumed["adapter"]) / name).read_bytes(), (pathlib.Path(whole["adapter"]) / name).read_bytes())
+
+    def test_a_run_that_cannot_be_right_is_refused(self):
+        for more, word in ((("--lr", "nan"), "lr"), (("--rank", "0"), "rank"), (("--batch-size", "0"), "batch"),
+                           (("--epochs", "-1"), "epochs"), (("--targets", "q_proj,z_proj"), "z_proj")):
+            done = hew(*self.tune_args("refused", *more))
+            self.assertEqual(done.returncode, 2, (more, done.stderr))
+            self.assertIn(word, done.stderr)
+            self.assertFalse((self.path / "refused" / "adapter_model.safetensors").exists())
+        (self.path / "train.jsonl").write_text('{"messages": [{"role": "user", "content": "hi"}]}\n')
+        done = hew(*self.tune_args("refused"))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        (self.path / "train.jsonl").write_text('{"messages": [{"role": "user", "content": "hi"}\n')
+        done = hew(*self.tune_args("refused"))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("train.jsonl:1", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
