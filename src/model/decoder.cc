@@ -1,0 +1,101 @@
+// Serving: sequences with caches through the decoder.
+#include "model/decoder.h"
+
+#include "kernels/linear.h"
+#include "kernels/ops.h"
+#include "model/decoder_layer.h"
+
+namespace hew {
+namespace {
+
+struct BatchRows {
+  std::vector<int32_t> ids, positions;  // [rows]
+};
+
+BatchRows FlattenRows(const Model& model, std::span<const SequenceRows> sequences) {
+  BatchRows batch;
+  for (const SequenceRows& s : sequences) {
+    const auto rows = static_cast<int64_t>(s.ids.size());
+    HEW_CHECK(s.cache != nullptr && rows > 0 && s.cache->length() + rows <= s.cache->capacity());
+    HEW_CHECK(s.cache->length() + rows <= model.rope.positions);
+    for (int64_t i = 0; i < rows; ++i) {
+      const int32_t id = s.ids[static_cast<size_t>(i)];
+      HEW_CHECK(id >= 0 && id < model.config.vocab_size);
+      batch.ids.push_back(id);
+      batch.positions.push_back(static_cast<int32_t>(s.cache->length() + i));
+    }
+  }
+  return batch;
+}
+
+// The rows of a cache that this pass fills.
+MatrixView NewRows(const SequenceRows& s, MatrixView cached) {
+  return cached.Rows(s.cache->length(), static_cast<int64_t>(s.ids.size()));
+}
+
+// New keys and values to their caches, and what attention needs to know of each sequence.
+std::vector<AttentionSegment> FillCaches(const Runtime& rt, std::span<const SequenceRows> sequences, int64_t layer,
+                                         const LayerViews& views, bool in_place) {
+  std::vector<AttentionSegment> segments;
+  int64_t begin = 0;
+  for (const SequenceRows& s : sequences) {
+    const auto rows = static_cast<int64_t>(s.ids.size());
+    const MatrixView keys = s.cache->keys(layer), values = s.cache->values(layer);
+    if (!in_place) {
+      CopyOrAdd(rt, views.k.Rows(begin, rows), NewRows(s, keys), false);
+      CopyOrAdd(rt, views.v.Rows(begin, rows), NewRows(s, values), false);
+    }
+    AttentionSegment segment;
+    segment.query_begin = begin;
+    segment.query_rows = rows;
+    segment.position = s.cache->length();
+    segment.k = keys;
+    segment.v = values;
+    segments.push_back(segment);
+    begin += rows;
+  }
+  return segments;
+}
+
+}  // namespace
+
+Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
+                      std::span<const SequenceRows> sequences) {
+  const ModelConfig& config = model.config;
+  const BatchRows batch = FlattenRows(model, sequences);
+  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const DecoderContext context{rt, model, adapters};
+  const DType type = context.activation_type();
+  Matrix residual(DType::kF32, rows, config.hidden_size), normed(type, rows, config.hidden_size);
+  Matrix q(type, rows, config.query_size()), attention(type, rows, config.query_size());
+  Matrix gate(type, rows, config.intermediate_size), up(type, rows, config.intermediate_size);
+  const bool in_place = sequences.size() == 1;  // one sequence writes its keys and values where they stay
+  Matrix k(type, in_place ? 0 : rows, config.key_value_size()), v(type, in_place ? 0 : rows, config.key_value_size());
+  // act(gate) * up is elementwise, so it may stand where gate was.
+  LayerViews views{q.view(), attention.view(), k.view(), v.view(), gate.view(), up.view(), gate.view(), normed.view()};
+  ProjectionScratch scratch;
+
+  EmbedTokens(rt, model.embed_tokens, batch.ids, 1, residual.view());
+  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
+    if (in_place) {
+      views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
+      views.v = NewRows(sequences[0], sequences[0].cache->values(l));
+    }
+    AttentionInputs(context, l, residual.view(), batch.positions, views, scratch);
+    const std::vector<AttentionSegment> segments = FillCaches(rt, sequences, l, views, in_place);
+    AttentionForward(rt, AttentionShapeOf(config), views.q, segments, views.attention, nullptr);
+    AttentionOutput(context, l, views, residual.view(), scratch);
+    FeedForward(context, l, views, residual.view(), scratch);
+  }
+  for (const SequenceRows& s : sequences) s.cache->Advance(static_cast<int64_t>(s.ids.size()));
+  Matrix hidden(DType::kF32, rows, config.hidden_size);
+  RmsNorm(rt, residual.view(), model.final_norm.data(), config.rms_norm_eps, hidden.view());
+  return hidden;
+}
+
+void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits) {
+  const LinearTerm term{hidden, &model.head()};
+  Linear(rt, {&term, 1}, nullptr, logits);
+}
+
+}  // namespace hew

@@ -1,0 +1,201 @@
+#include "model/projection.h"
+
+#include "base/float16.h"
+#include "kernels/linear.h"
+#include "kernels/ops.h"
+
+namespace hew {
+namespace {
+
+const LoraAdapter& OnlyAdapter(const DecoderContext& context) {
+  HEW_CHECK(context.adapters.size() == 1);
+  return *context.adapters[0];
+}
+
+bool Drops(const DecoderContext& context, const LoraAdapter& adapter) {
+  return context.dropout != nullptr && adapter.config.dropout > 0;
+}
+
+// Every module of every step has its own random mask.
+void DropInput(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m, ConstMatrixView x, MatrixView y,
+               bool accumulate) {
+  const auto layers = static_cast<uint64_t>(context.model.config.num_hidden_layers);
+  const uint64_t stream =
+      (context.dropout->step * layers + static_cast<uint64_t>(m.layer)) * kProjectionCount + static_cast<uint64_t>(m.projection);
+  Dropout(context.rt, x, static_cast<float>(adapter.config.dropout), context.dropout->seed, stream, y, accumulate);
+}
+
+ConstMatrixView InputOf(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m, ConstMatrixView x,
+                        Scratch& dropped) {
+  if (!Drops(context, adapter)) return x;
+  const MatrixView y = dropped.View(context.activation_type(), x.rows, x.cols);
+  DropInput(context, adapter, m, x, y, false);
+  return y;
+}
+
+void LinearOne(const Runtime& rt, ConstMatrixView x, const Weight& w, MatrixView y) {
+  const LinearTerm term{x, &w};
+  Linear(rt, {&term, 1}, nullptr, y);
+}
+
+MatrixView LowRank(const DecoderContext& context, const LoraModule& m, ConstMatrixView x, Scratch& scratch) {
+  const MatrixView h = scratch.View(context.activation_type(), x.rows, m.rank);
+  LinearOne(context.rt, x, m.a, h);
+  return h;
+}
+
+// y[i, :] += bias.
+void AddBias(const Runtime& rt, const std::vector<float>& bias, MatrixView y) {
+  if (bias.empty()) return;
+  rt.pool->ParallelFor(y.rows, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (int64_t j = 0; j < y.cols; ++j) {
+        const float b = bias[static_cast<size_t>(j)];
+        if (y.dtype == DType::kF32) {
+          y.f32(i)[j] += b;
+        } else {
+          y.bf16(i)[j] = FloatToBF16(BF16ToFloat(y.bf16(i)[j]) + b);
+        }
+      }
+    }
+  });
+}
+
+// product = x W' + h (sB)', fp32.
+MatrixView DoraProduct(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x, ConstMatrixView h,
+                       ProjectionScratch& scratch) {
+  const MatrixView product = scratch.product.View(DType::kF32, x.rows, m.out);
+  const LinearTerm terms[] = {{x, &w}, {h, &m.b}};
+  Linear(context.rt, terms, nullptr, product);
+  return product;
+}
+
+// DoRA beside dropout or other adapters: y += column_scale * (x W' + h (sB)') - x W', x already dropped.
+void AddDoraDifference(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x, ConstMatrixView h,
+                       MatrixView y, ProjectionScratch& scratch) {
+  ScaleColumns(context.rt, DoraProduct(context, w, m, x, h, scratch), m.column_scale.data(), y, true);
+  const MatrixView base = scratch.product.View(DType::kF32, x.rows, m.out);
+  LinearOne(context.rt, x, w, base);
+  const std::vector<float> minus_one(static_cast<size_t>(m.out), -1.0f);
+  ScaleColumns(context.rt, base, minus_one.data(), y, true);
+}
+
+float Value(ConstMatrixView x, int64_t row, int64_t col) {
+  return x.dtype == DType::kF32 ? x.f32(row)[col] : BF16ToFloat(x.bf16(row)[col]);
+}
+
+// out[j] += factor[j] * sum over rows, in order, of a[i, j] b[i, j]. Threads split the columns.
+void AddColumnDots(const Runtime& rt, ConstMatrixView a, ConstMatrixView b, const float* factor, float* out) {
+  rt.pool->ParallelFor(a.cols, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      float sum = 0;
+      for (int64_t i = 0; i < a.rows; ++i) sum += Value(a, i, j) * Value(b, i, j);
+      out[j] += factor[j] * sum;
+    }
+  });
+}
+
+}  // namespace
+
+size_t ProjectionScratch::bytes() const {
+  size_t sum = dropped.bytes() + product.bytes() + masked.bytes();
+  for (const auto* list : {&h, &d_h, &d_product}) {
+    for (const Scratch& s : *list) sum += s.bytes();
+  }
+  return sum;
+}
+
+void ProjectionForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
+                       bool accumulate, ProjectionScratch& scratch) {
+  const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
+  const Weight& w = weights[p];
+  const std::vector<float>& bias = weights.biases[static_cast<size_t>(p)];
+  const float* bias_data = bias.empty() ? nullptr : bias.data();
+  std::vector<LinearTerm> terms = {{x, &w}};
+  std::vector<std::pair<const LoraAdapter*, const LoraModule*>> dora;
+  if (scratch.h.size() < context.adapters.size()) scratch.h.resize(context.adapters.size());
+  for (size_t i = 0; i < context.adapters.size(); ++i) {
+    const LoraAdapter& adapter = *context.adapters[i];
+    const LoraModule* m = adapter.Find(layer, p);
+    if (!m) continue;
+    if (adapter.config.dora) {
+      dora.emplace_back(&adapter, m);
+    } else {
+      terms.push_back({LowRank(context, *m, InputOf(context, adapter, *m, x, scratch.dropped), scratch.h[i]), &m->b});
+    }
+  }
+  if (dora.size() == 1 && terms.size() == 1 && !Drops(context, *dora[0].first)) {
+    const LoraModule& m = *dora[0].second;
+    const MatrixView h = LowRank(context, m, x, scratch.h[0]);
+    ScaleColumns(context.rt, DoraProduct(context, w, m, x, h, scratch), m.column_scale.data(), y, accumulate);
+    AddBias(context.rt, bias, y);
+    return;
+  }
+  Linear(context.rt, terms, bias_data, y, accumulate);
+  for (const auto& [adapter, m] : dora) {
+    const ConstMatrixView input = InputOf(context, *adapter, *m, x, scratch.dropped);
+    AddDoraDifference(context, w, *m, input, LowRank(context, *m, input, scratch.h[0]), y, scratch);
+  }
+}
+
+void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group, ConstMatrixView x,
+                        MatrixView* d_x, bool accumulate, std::span<float> gradients, ProjectionScratch& scratch) {
+  const Runtime& rt = context.rt;
+  const DType type = context.activation_type();
+  const LoraAdapter& adapter = OnlyAdapter(context);
+  const bool drops = Drops(context, adapter);
+  for (auto* list : {&scratch.h, &scratch.d_h, &scratch.d_product}) {
+    if (list->size() < group.size()) list->resize(group.size());
+  }
+  std::vector<LinearTerm> direct;                                             // straight into d_x
+  std::vector<std::pair<const LoraModule*, std::vector<LinearTerm>>> masked;  // through the input's dropout
+  for (size_t g = 0; g < group.size(); ++g) {
+    const auto [p, d_y] = group[g];
+    const Weight& w = context.model.layers[static_cast<size_t>(layer)][p];
+    const LoraModule* m = adapter.Find(layer, p);
+    if (!m) {
+      direct.push_back({d_y, &w});
+      continue;
+    }
+    const ConstMatrixView input = InputOf(context, adapter, *m, x, scratch.dropped);
+    const MatrixView h = LowRank(context, *m, input, scratch.h[g]);
+    ConstMatrixView d_product = d_y;
+    if (adapter.config.dora) {
+      const MatrixView product = DoraProduct(context, w, *m, input, h, scratch);
+      AddColumnDots(rt, d_y, product, m->inverse_norm.data(), gradients.data() + m->magnitude_offset);
+      const MatrixView scaled = scratch.d_product[g].View(type, d_y.rows, m->out);
+      ScaleColumns(rt, d_y, m->column_scale.data(), scaled, false);
+      d_product = scaled;
+    }
+    const MatrixView d_h = scratch.d_h[g].View(type, x.rows, m->rank);
+    const LinearTerm to_h{d_product, &m->b};
+    LinearInputGradient(rt, {&to_h, 1}, d_h);
+    const float scale = m->scale * adapter.user_scale;
+    OuterProductGradient(rt, d_product, h, scale, F32View(gradients.data() + m->b_offset, m->out, m->rank));
+    OuterProductGradient(rt, d_h, input, 1, F32View(gradients.data() + m->a_offset, m->rank, m->in));
+    if (!d_x) continue;
+    if (!drops) {
+      direct.push_back({d_product, &w});
+      direct.push_back({d_h, &m->a});
+      continue;
+    }
+    direct.push_back({d_y, &w});
+    masked.push_back({m, {{d_h, &m->a}}});
+    if (adapter.config.dora) {  // d(dropped x) = (column_scale - 1) d_y W + d_h A
+      std::vector<float> less_one = m->column_scale;
+      for (float& s : less_one) s -= 1;
+      const MatrixView scaled = scratch.d_product[g].View(type, d_y.rows, m->out);
+      ScaleColumns(rt, d_y, less_one.data(), scaled, false);
+      masked.back().second.push_back({scaled, &w});
+    }
+  }
+  if (!d_x) return;
+  LinearInputGradient(rt, direct, *d_x, accumulate);
+  for (const auto& [m, terms] : masked) {
+    const MatrixView d_input = scratch.masked.View(DType::kF32, x.rows, x.cols);
+    LinearInputGradient(rt, terms, d_input);
+    DropInput(context, adapter, *m, d_input, *d_x, true);
+  }
+}
+
+}  // namespace hew

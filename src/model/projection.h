@@ -1,0 +1,51 @@
+// A linear layer of a decoder block together with the adapters on it, forward and backward. Internal to model/.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/runtime.h"
+#include "model/decoder.h"
+#include "model/lora.h"
+#include "model/model.h"
+#include "model/scratch.h"
+
+namespace hew {
+
+// What a pass through the decoder works with.
+struct DecoderContext {
+  const Runtime& rt;
+  const Model& model;
+  std::span<const LoraAdapter* const> adapters;
+  const DropoutState* dropout = nullptr;  // null: none (serving, evaluation)
+
+  DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
+};
+
+struct ProjectionScratch {
+  std::vector<Scratch> h;  // x A' per adapter, [rows, rank]
+  Scratch dropped;         // [rows, in], activation type
+  Scratch product;         // DoRA: x W' + h (sB)', [rows, out], fp32
+  std::vector<Scratch> d_h, d_product;  // per projection of a group
+  Scratch masked;          // backward under dropout: gradient of the dropped input, [rows, in], fp32
+
+  size_t bytes() const;
+};
+
+// y (+)= x W' + bias + sum over adapters of (dropout(x) A') (sB)'.
+// DoRA: (x - dropout(x)) W' + bias + column_scale * (dropout(x) W' + h (sB)'), as PEFT computes it.
+void ProjectionForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
+                       bool accumulate, ProjectionScratch& scratch);
+
+struct OutputGradient {
+  Projection projection;
+  ConstMatrixView d_y;  // [rows, out], activation type
+};
+
+// Backward of the projections that share the input x [rows, in]: adds the adapter's gradients to `gradients` (flat, as
+// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter.
+// DoRA's norm counts as a constant, as in PEFT and in section 4.3 of Liu et al. 2024.
+void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group, ConstMatrixView x,
+                        MatrixView* d_x, bool accumulate, std::span<float> gradients, ProjectionScratch& scratch);
+
+}  // namespace hew
