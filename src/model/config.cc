@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "model/names.h"
 
 namespace hew {
@@ -72,8 +72,6 @@ Status CompleteAndCheck(const NameOf& name_of, ModelConfig* config) {
 }
 
 // --- config.json -----------------------------------------------------------------------------------------------------
-
-using Json = nlohmann::json;
 
 class JsonReader {
  public:
@@ -162,9 +160,8 @@ std::string KnownModelTypes() {
   return list;
 }
 
-Result<ModelConfig> ReadJsonConfig(std::string_view config_json) {
-  const Json json = Json::parse(config_json, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) return BadInput("expected a JSON object");
+Result<ModelConfig> ReadJsonConfig(const Json& json) {
+  if (!json.is_object()) return BadInput("expected a JSON object");
   const JsonReader reader(json);
   HEW_ASSIGN(const std::string type, reader.String("model_type", ""));
   ModelConfig config;
@@ -244,7 +241,8 @@ Result<ModelConfig> ConfigFromGguf(const GgufMetadata& metadata, const std::stri
 }
 
 Result<ModelConfig> ConfigFromJson(std::string_view config_json, const std::string& name) {
-  auto config = ReadJsonConfig(config_json);
+  HEW_ASSIGN(const Json json, ParseJson(config_json, name));
+  auto config = ReadJsonConfig(json);
   if (!config) return Annotate(name, std::move(config).error());
   return config;
 }
