@@ -5,17 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/shown.h"
+
 namespace hew {
 namespace {
-
-constexpr size_t kShown = 80;  // characters of a file's own text that an error repeats
-
-std::string Shortened(std::string_view text) {
-  if (text.size() <= kShown) return std::string(text);
-  size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // never half a character
-  return std::string(text.substr(0, end)) + "...";
-}
 
 // "line 3, column 14 (byte 57)"; lines and columns count from 1, bytes from 0.
 std::string Place(std::string_view text, size_t offset) {
@@ -35,7 +28,7 @@ std::string Reason(std::string_view what) {
     if (at != std::string_view::npos) what = what.substr(at + start.size());
     if (at != std::string_view::npos && start == " - ") break;
   }
-  return Shortened(what);
+  return Shown(what);
 }
 
 // Builds the document. Keys are appended without a search, and repeated ones found by sorting when an object ends, so
@@ -67,7 +60,7 @@ class Builder : public nlohmann::json_sax<Json> {
     std::sort(keys.begin(), keys.end());
     const auto twice = std::adjacent_find(keys.begin(), keys.end());
     if (twice == keys.end()) return Close();
-    error_ = fmt::format("{}: key \"{}\": expected once, found twice", name_, Shortened(*twice));
+    error_ = fmt::format("{}: key \"{}\": expected once, found twice", name_, Shown(*twice));
     return false;
   }
 
@@ -141,35 +134,6 @@ Result<Json> ParseJson(std::string_view text, const std::string& name, const Jso
     return tl::unexpected<Error>(Error{ErrorCode::kBadInput, builder.error()});
   }
   return builder.Take();
-}
-
-size_t FindInvalidUtf8(std::string_view text) {
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    // Length, and the range of the second byte, which excludes overlong forms and surrogates (Unicode, table 3-7).
-    size_t length = 0;
-    unsigned char low = 0x80, high = 0xBF;
-    if (lead >= 0xC2 && lead <= 0xDF) length = 2;
-    if (lead >= 0xE0 && lead <= 0xEF) length = 3;
-    if (lead >= 0xF0 && lead <= 0xF4) length = 4;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-    if (length == 0 || text.size() - i < length) return i;
-    for (size_t k = 1; k < length; ++k) {
-      const auto byte = static_cast<unsigned char>(text[i + k]);
-      if (byte < low || byte > high) return i;
-      low = 0x80, high = 0xBF;
-    }
-    i += length;
-  }
-  return std::string_view::npos;
 }
 
 }  // namespace hew

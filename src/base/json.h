@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/shown.h"
 
 namespace hew {
 
@@ -20,9 +21,5 @@ struct JsonLimits {
 // Errors: kBadInput "NAME: line 3, column 14 (byte 57): ...", or "NAME: key "x": expected once, found twice".
 // Objects of any size are built in linear time; go through a large one with items(), not with find().
 Result<Json> ParseJson(std::string_view text, const std::string& name, const JsonLimits& limits = {});
-
-// Offset of the first byte that does not belong to well-formed UTF-8 (no overlong forms, surrogates or values past
-// U+10FFFF), or npos.
-size_t FindInvalidUtf8(std::string_view text);
 
 }  // namespace hew

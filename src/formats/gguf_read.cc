@@ -7,7 +7,7 @@
 #include <unordered_set>
 
 #include "base/checked.h"
-#include "base/json.h"
+#include "base/shown.h"
 #include "formats/gguf.h"
 #include "formats/gguf_types.h"
 
@@ -191,7 +191,7 @@ Result<GgufMetadata> ReadMetadata(Cursor& in, uint64_t count) {
     const uint64_t start = in.offset();
     HEW_ASSIGN(const std::string_view key, in.Text(fmt::format("key of metadata {}", i), kMaxKeyBytes));
     HEW_RETURN_IF_ERROR(CheckName(fmt::format("key of metadata {}", i), start, key));
-    const std::string field = fmt::format("metadata {}", key);
+    const std::string field = fmt::format("metadata {}", Shown(key));
     if (metadata.Find(key)) return BadInput("{} at byte {}: expected once, found twice", field, start);
     HEW_ASSIGN(GgufValue value, ReadValue(in, field));
     metadata.Set(std::string(key), std::move(value));
@@ -266,7 +266,7 @@ Result<PlacedTensor> ReadTensor(Cursor& in, uint64_t number, uint32_t alignment)
   HEW_ASSIGN(const std::string_view name, in.Text(label, kMaxNameBytes));
   HEW_RETURN_IF_ERROR(CheckName(label, start, name));
   tensor.entry.name = name;
-  const std::string field = fmt::format("tensor {}", name);
+  const std::string field = fmt::format("tensor {}", Shown(name));
   HEW_ASSIGN(tensor.entry.shape, ReadShape(in, field));
 
   const uint64_t type_at = in.offset();
@@ -306,7 +306,7 @@ Status PlaceTensors(std::string_view file, uint64_t header_end, uint32_t alignme
     const CheckedU64 begin = data_start + tensor.offset, end = begin + tensor.bytes;
     if (!end.Within(file.size())) {
       return BadInput("tensor {}: expected {} bytes at offset {} of the data, found a file that ends before them",
-                      tensor.entry.name, tensor.bytes, tensor.offset);
+                      Shown(tensor.entry.name), tensor.bytes, tensor.offset);
     }
     tensor.entry.bytes = file.substr(begin.value(), tensor.bytes);
   }
@@ -316,8 +316,8 @@ Status PlaceTensors(std::string_view file, uint64_t header_end, uint32_t alignme
   for (size_t i = 1; i < order.size(); ++i) {
     const PlacedTensor &before = *order[i - 1], &after = *order[i];
     if (before.offset + before.bytes > after.offset) {
-      return BadInput("tensor {}: expected bytes of its own, found an overlap with tensor {}", after.entry.name,
-                      before.entry.name);
+      return BadInput("tensor {}: expected bytes of its own, found an overlap with tensor {}", Shown(after.entry.name),
+                      Shown(before.entry.name));
     }
   }
   return {};
@@ -332,7 +332,7 @@ Result<std::vector<PlacedTensor>> ReadTensors(Cursor& in, uint64_t count, uint32
   std::unordered_set<std::string_view> names;
   for (const PlacedTensor& tensor : tensors) {
     if (!names.insert(tensor.entry.name).second) {
-      return BadInput("tensor {}: expected once, found twice", tensor.entry.name);
+      return BadInput("tensor {}: expected once, found twice", Shown(tensor.entry.name));
     }
   }
   return tensors;

@@ -52,7 +52,8 @@ struct SafetensorsSource {
   std::function<Status(const std::function<Status(std::string_view)>& write)> fill;
 };
 
-// Writes one file, atomically, tensors in the given order, each starting at a multiple of 8 bytes or its own element size.
+// Writes one file, atomically. Tensors lie in the given order, those of wide elements first, without holes: so each starts
+// at a multiple of its element's size. `fill` is called once for each, in the order they lie.
 Status WriteSafetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                         const std::vector<SafetensorsSource>& tensors);
 
