@@ -1,14 +1,14 @@
-// Reads GGUF. Every number here may be hostile: counts are held against the bytes left before anything is reserved,
-// sizes are CheckedU64, and work and memory stay proportional to the file.
+// Reads GGUF: the header's fixed part, the tensors, and where their bytes are. All sizes are CheckedU64.
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 #include <unordered_set>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/shown.h"
 #include "formats/gguf.h"
+#include "formats/gguf_cursor.h"
 #include "formats/gguf_types.h"
 
 namespace hew {
@@ -17,7 +17,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF is little-endian and is read as it lies");
 
 constexpr uint64_t kMaxInt64 = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-constexpr uint64_t kMaxKeyBytes = 65535;
 constexpr uint64_t kMaxNameBytes = 1024;
 constexpr uint32_t kMaxAlignment = 65536;
 // The fewest bytes an entry takes: length, one character, type, one byte; length, one character, dimension count, type,
@@ -25,156 +24,7 @@ constexpr uint32_t kMaxAlignment = 65536;
 constexpr uint64_t kLeastKeyValueBytes = 8 + 1 + 4 + 1;
 constexpr uint64_t kLeastTensorBytes = 8 + 1 + 4 + 4 + 8;
 
-// Goes through the bytes of the header. Errors name a field, the offset where it stands, expected and found.
-class Cursor {
- public:
-  explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
-
-  uint64_t offset() const { return offset_; }
-  uint64_t left() const { return bytes_.size() - offset_; }
-
-  template <typename T>
-  Result<T> Number(std::string_view field) {
-    HEW_ASSIGN(const std::string_view raw, Bytes(field, sizeof(T)));
-    T value;
-    std::memcpy(&value, raw.data(), sizeof value);
-    return value;
-  }
-
-  Result<std::string_view> Bytes(std::string_view field, uint64_t count) {
-    if (count > left()) {
-      return BadInput("{} at byte {}: expected {} bytes, found {}", field, offset_, count, left());
-    }
-    const std::string_view out = bytes_.substr(offset_, count);
-    offset_ += count;
-    return out;
-  }
-
-  Result<std::string_view> Text(std::string_view field, uint64_t max_bytes) {
-    const uint64_t start = offset_;
-    HEW_ASSIGN(const uint64_t length, Number<uint64_t>(field));
-    if (length > max_bytes) {
-      return BadInput("{} at byte {}: expected at most {} characters, found {}", field, start, max_bytes, length);
-    }
-    return Bytes(field, length);
-  }
-
-  // A count of things that take at least `least` bytes each; more than the file can hold is refused at once.
-  Result<uint64_t> Count(std::string_view field, uint64_t least) {
-    const uint64_t start = offset_;
-    HEW_ASSIGN(const uint64_t count, Number<uint64_t>(field));
-    if (count > left() / least) {
-      return BadInput("{} at byte {}: expected at most {} in a file of this size, found {}", field, start,
-                      left() / least, count);
-    }
-    return count;
-  }
-
- private:
-  std::string_view bytes_;
-  uint64_t offset_ = 0;
-};
-
-Status CheckName(std::string_view field, uint64_t offset, std::string_view name) {
-  if (name.empty()) return BadInput("{} at byte {}: expected a name, found an empty one", field, offset);
-  if (FindInvalidUtf8(name) != std::string_view::npos || name.find('\0') != std::string_view::npos) {
-    return BadInput("{} at byte {}: expected UTF-8 text, found other bytes", field, offset);
-  }
-  return {};
-}
-
-Result<bool> ReadBool(Cursor& in, std::string_view field) {
-  const uint64_t start = in.offset();
-  HEW_ASSIGN(const uint8_t byte, in.Number<uint8_t>(field));
-  if (byte > 1) return BadInput("{} at byte {}: expected 0 or 1 for a bool, found {}", field, start, byte);
-  return byte == 1;
-}
-
-Result<std::string> ReadString(Cursor& in, std::string_view field) {
-  HEW_ASSIGN(const std::string_view text, in.Text(field, std::numeric_limits<uint64_t>::max()));
-  return std::string(text);
-}
-
-template <typename T>
-Result<GgufArray> ReadNumbers(Cursor& in, std::string_view field) {
-  HEW_ASSIGN(const uint64_t count, in.Count(field, sizeof(T)));
-  HEW_ASSIGN(const std::string_view raw, in.Bytes(field, count * sizeof(T)));
-  std::vector<T> values(count);
-  if (count > 0) std::memcpy(values.data(), raw.data(), raw.size());
-  return values;
-}
-
-Result<GgufArray> ReadBools(Cursor& in, std::string_view field) {
-  HEW_ASSIGN(const uint64_t count, in.Count(field, 1));
-  std::vector<bool> values(count);
-  for (uint64_t i = 0; i < count; ++i) {
-    HEW_ASSIGN(const bool value, ReadBool(in, field));
-    values[i] = value;
-  }
-  return values;
-}
-
-Result<GgufArray> ReadStrings(Cursor& in, std::string_view field) {
-  HEW_ASSIGN(const uint64_t count, in.Count(field, sizeof(uint64_t)));
-  std::vector<std::string> values(count);
-  for (std::string& value : values) {
-    HEW_ASSIGN(value, ReadString(in, field));
-  }
-  return values;
-}
-
-Result<GgufArray> ReadArray(Cursor& in, std::string_view field) {
-  const uint64_t start = in.offset();
-  HEW_ASSIGN(const uint32_t type, in.Number<uint32_t>(field));
-  switch (type) {
-    case gguf::kU8: return ReadNumbers<uint8_t>(in, field);
-    case gguf::kI8: return ReadNumbers<int8_t>(in, field);
-    case gguf::kU16: return ReadNumbers<uint16_t>(in, field);
-    case gguf::kI16: return ReadNumbers<int16_t>(in, field);
-    case gguf::kU32: return ReadNumbers<uint32_t>(in, field);
-    case gguf::kI32: return ReadNumbers<int32_t>(in, field);
-    case gguf::kU64: return ReadNumbers<uint64_t>(in, field);
-    case gguf::kI64: return ReadNumbers<int64_t>(in, field);
-    case gguf::kF32: return ReadNumbers<float>(in, field);
-    case gguf::kF64: return ReadNumbers<double>(in, field);
-    case gguf::kBool: return ReadBools(in, field);
-    case gguf::kString: return ReadStrings(in, field);
-    case gguf::kArray:
-      return BadInput("{} at byte {}: expected an array of numbers or strings, found an array of arrays", field, start);
-    default:
-      return BadInput("{} at byte {}: expected an element type from 0 to {}, found {}", field, start,
-                      gguf::kValueTypes - 1, type);
-  }
-}
-
-template <typename T>
-Result<GgufValue> AsValue(Result<T> value) {
-  if (!value) return tl::unexpected(std::move(value).error());
-  return GgufValue(std::in_place_type<T>, *std::move(value));
-}
-
-Result<GgufValue> ReadValue(Cursor& in, std::string_view field) {
-  const uint64_t start = in.offset();
-  HEW_ASSIGN(const uint32_t type, in.Number<uint32_t>(field));
-  switch (type) {
-    case gguf::kU8: return AsValue(in.Number<uint8_t>(field));
-    case gguf::kI8: return AsValue(in.Number<int8_t>(field));
-    case gguf::kU16: return AsValue(in.Number<uint16_t>(field));
-    case gguf::kI16: return AsValue(in.Number<int16_t>(field));
-    case gguf::kU32: return AsValue(in.Number<uint32_t>(field));
-    case gguf::kI32: return AsValue(in.Number<int32_t>(field));
-    case gguf::kU64: return AsValue(in.Number<uint64_t>(field));
-    case gguf::kI64: return AsValue(in.Number<int64_t>(field));
-    case gguf::kF32: return AsValue(in.Number<float>(field));
-    case gguf::kF64: return AsValue(in.Number<double>(field));
-    case gguf::kBool: return AsValue(ReadBool(in, field));
-    case gguf::kString: return AsValue(ReadString(in, field));
-    case gguf::kArray: return AsValue(ReadArray(in, field));
-    default:
-      return BadInput("{} at byte {}: expected a value type from 0 to {}, found {}", field, start,
-                      gguf::kValueTypes - 1, type);
-  }
-}
+using gguf::Cursor;
 
 Result<uint32_t> ReadVersion(Cursor& in) {
   HEW_ASSIGN(const uint32_t version, in.Number<uint32_t>("version"));
@@ -183,20 +33,6 @@ Result<uint32_t> ReadVersion(Cursor& in) {
     return BadInput("version at byte 4: expected 2 or 3, found a big-endian file's");
   }
   return BadInput("version at byte 4: expected 2 or 3, found {}", version);
-}
-
-Result<GgufMetadata> ReadMetadata(Cursor& in, uint64_t count) {
-  GgufMetadata metadata;
-  for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t start = in.offset();
-    HEW_ASSIGN(const std::string_view key, in.Text(fmt::format("key of metadata {}", i), kMaxKeyBytes));
-    HEW_RETURN_IF_ERROR(CheckName(fmt::format("key of metadata {}", i), start, key));
-    const std::string field = fmt::format("metadata {}", Shown(key));
-    if (metadata.Find(key)) return BadInput("{} at byte {}: expected once, found twice", field, start);
-    HEW_ASSIGN(GgufValue value, ReadValue(in, field));
-    metadata.Set(std::string(key), std::move(value));
-  }
-  return metadata;
 }
 
 Result<uint32_t> AlignmentOf(const GgufMetadata& metadata) {
@@ -264,7 +100,7 @@ Result<PlacedTensor> ReadTensor(Cursor& in, uint64_t number, uint32_t alignment)
   const std::string label = fmt::format("name of tensor {}", number);
   const uint64_t start = in.offset();
   HEW_ASSIGN(const std::string_view name, in.Text(label, kMaxNameBytes));
-  HEW_RETURN_IF_ERROR(CheckName(label, start, name));
+  HEW_RETURN_IF_ERROR(gguf::CheckName(label, start, name));
   tensor.entry.name = name;
   const std::string field = fmt::format("tensor {}", Shown(name));
   HEW_ASSIGN(tensor.entry.shape, ReadShape(in, field));
@@ -355,7 +191,7 @@ Result<Header> ReadHeader(std::string_view bytes) {
   HEW_ASSIGN(header.version, ReadVersion(in));
   HEW_ASSIGN(const uint64_t tensor_count, in.Count("tensor count", kLeastTensorBytes));
   HEW_ASSIGN(const uint64_t metadata_count, in.Count("metadata count", kLeastKeyValueBytes));
-  HEW_ASSIGN(header.metadata, ReadMetadata(in, metadata_count));
+  HEW_ASSIGN(header.metadata, gguf::ReadMetadata(in, metadata_count));
   HEW_ASSIGN(const uint32_t alignment, AlignmentOf(header.metadata));
   HEW_RETURN_IF_ERROR(CheckVocabulary(header.metadata));
   HEW_ASSIGN(header.tensors, ReadTensors(in, tensor_count, alignment));
