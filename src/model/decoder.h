@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -54,14 +55,34 @@ struct LossSum {
   double weight = 0;  // sum of weights
 };
 
+// The memory of training passes, kept from one to the next so that a steady state allocates nothing. One per thread of
+// control: two passes at the same time need two.
+class TrainingWorkspace {
+ public:
+  TrainingWorkspace();
+  ~TrainingWorkspace();
+  TrainingWorkspace(TrainingWorkspace&&) noexcept;
+  TrainingWorkspace& operator=(TrainingWorkspace&&) noexcept;
+
+  size_t bytes() const;  // held now
+  struct Buffers;        // model/training_buffers.h
+  Buffers& buffers() { return *buffers_; }
+
+ private:
+  std::unique_ptr<Buffers> buffers_;
+};
+
 // Adds gradient_scale * d(loss sum)/d(parameters) to `gradients` (flat, as adapter.parameters) and returns the loss.
-// Activations are stored for backward, logits made in chunks for learned rows only.
+// Activations are stored for backward, logits made in chunks for learned rows only. `workspace` may be null: then memory is
+// taken for this call alone. The batch is the caller's to get right: ids in the vocabulary, positions in the rotary table,
+// segments that cover all rows in order.
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
-                         DropoutState dropout, float gradient_scale, std::span<float> gradients);
+                         DropoutState dropout, float gradient_scale, std::span<float> gradients,
+                         TrainingWorkspace* workspace = nullptr);
 
 // The loss alone (evaluation; adapter may be null). token_losses, if not null, receives -log p of each learned row.
 LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, const PackedBatch& batch,
-             std::vector<float>* token_losses = nullptr);
+             std::vector<float>* token_losses = nullptr, TrainingWorkspace* workspace = nullptr);
 
 // Bytes that LossAndGradients needs for a batch of `rows` rows beside the model, for planning.
 int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows);

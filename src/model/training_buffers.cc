@@ -1,0 +1,63 @@
+#include "model/training_buffers.h"
+
+#include <algorithm>
+
+namespace hew {
+
+TrainingWorkspace::TrainingWorkspace() : buffers_(std::make_unique<Buffers>()) {}
+TrainingWorkspace::~TrainingWorkspace() = default;
+TrainingWorkspace::TrainingWorkspace(TrainingWorkspace&&) noexcept = default;
+TrainingWorkspace& TrainingWorkspace::operator=(TrainingWorkspace&&) noexcept = default;
+size_t TrainingWorkspace::bytes() const { return buffers_->bytes(); }
+
+size_t LayerActivations::bytes() const {
+  size_t sum = 0;
+  for (const Scratch* s : {&residual, &middle, &q, &attention, &k, &v, &log_sum_exp, &gate, &up}) sum += s->bytes();
+  return sum;
+}
+
+size_t TrainingWorkspace::Buffers::bytes() const {
+  size_t sum = passing.bytes() + projections.bytes() + (losses.capacity() + scaled_weights.capacity()) * sizeof(float);
+  for (const LayerActivations& layer : layers) sum += layer.bytes();
+  for (const Scratch* s : {&residual, &normed, &activated, &d_residual, &d_output, &d_normed, &d_activated, &d_attention, &d_q,
+                           &d_k, &d_v, &learned, &d_learned, &learned_normed, &d_learned_normed, &logits}) {
+    sum += s->bytes();
+  }
+  return sum;
+}
+
+int64_t LogitChunkRows(int64_t vocab_size) { return std::clamp<int64_t>((int64_t{1} << 23) / vocab_size, 16, 256); }
+
+LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers, int64_t rows) {
+  const ModelConfig& config = context.model.config;
+  const DType type = context.activation_type();
+  LayerViews views;
+  views.q = layer.q.View(type, rows, config.query_size());
+  views.attention = layer.attention.View(type, rows, config.query_size());
+  views.k = layer.k.View(type, rows, config.key_value_size());
+  views.v = layer.v.View(type, rows, config.key_value_size());
+  views.gate = layer.gate.View(type, rows, config.intermediate_size);
+  views.up = layer.up.View(type, rows, config.intermediate_size);
+  views.activated = buffers.activated.View(type, rows, config.intermediate_size);
+  views.normed = buffers.normed.View(type, rows, config.hidden_size);
+  return views;
+}
+
+std::vector<AttentionSegment> SegmentsOf(const PackedBatch& batch, const LayerViews& views) {
+  std::vector<AttentionSegment> segments;
+  for (const PackedSegment& packed : batch.segments) {
+    AttentionSegment segment;
+    segment.query_begin = packed.begin;
+    segment.query_rows = packed.rows;
+    segment.position = packed.prefix_rows;
+    segment.k = views.k;
+    segment.v = views.v;
+    segment.prefix_begin = packed.prefix_begin;
+    segment.prefix_rows = packed.prefix_rows;
+    segment.own_begin = packed.begin;
+    segments.push_back(segment);
+  }
+  return segments;
+}
+
+}  // namespace hew

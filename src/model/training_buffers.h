@@ -1,0 +1,69 @@
+// Activations and temporaries of a training pass. "act" is the activation type: bf16 where the run computes in it, else
+// fp32. Internal to model/.
+#pragma once
+
+#include <vector>
+
+#include "model/decoder_layer.h"
+#include "model/scratch.h"
+
+namespace hew {
+
+// What the backward pass of one layer reads. Norms, act(gate) * up and LoRA's x A' are made again from these.
+struct LayerActivations {
+  Scratch residual;      // [rows, hidden_size] fp32: the layer's input
+  Scratch middle;        // [rows, hidden_size] fp32: after attention
+  Scratch q, attention;  // [rows, query_size] act; q rotated
+  Scratch k, v;          // [rows, key_value_size] act; k rotated
+  Scratch log_sum_exp;   // [rows, num_attention_heads] fp32
+  Scratch gate, up;      // [rows, intermediate_size] act; overwritten by their gradients in the backward pass
+
+  size_t bytes() const;
+};
+
+struct TrainingWorkspace::Buffers {
+  std::vector<LayerActivations> layers;  // of the layers that the backward pass reaches
+  LayerActivations passing;              // of the others: used again by each
+
+  Scratch residual;   // [rows, hidden_size] fp32
+  Scratch normed;     // [rows, hidden_size] act
+  Scratch activated;  // [rows, intermediate_size] act
+
+  Scratch d_residual;        // [rows, hidden_size] fp32
+  Scratch d_output;          // [rows, hidden_size] bf16: d_residual rounded once for the products that read it
+  Scratch d_normed;          // [rows, hidden_size] fp32
+  Scratch d_activated;       // [rows, intermediate_size] act
+  Scratch d_attention, d_q;  // [rows, query_size] act
+  Scratch d_k, d_v;          // [rows, key_value_size] act
+
+  Scratch learned;           // [learned, hidden_size] fp32: final hidden rows whose next token is learned
+  Scratch d_learned;         // [learned, hidden_size] fp32
+  Scratch learned_normed;    // [learned, hidden_size] act
+  Scratch d_learned_normed;  // [chunk, hidden_size] fp32
+  Scratch logits;            // [chunk, vocab_size] fp32, then their gradient
+  std::vector<float> losses, scaled_weights;  // [learned]
+
+  ProjectionScratch projections;
+
+  size_t bytes() const;
+};
+
+// Rows of logits made at a time: some 32 MB of them, whatever the vocabulary.
+int64_t LogitChunkRows(int64_t vocab_size);
+
+// The views of a layer's activations that the forward steps write.
+LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers, int64_t rows);
+
+// The batch's documents as attention sees them, over one layer's keys and values.
+std::vector<AttentionSegment> SegmentsOf(const PackedBatch& batch, const LayerViews& views);
+
+// Losses of the learned rows, from the residual stream after the last layer [rows, hidden_size]. With d_residual, its
+// gradient is written there: gradient_scale * d(loss sum).
+LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual, float gradient_scale,
+                 const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers);
+
+// Turns the gradient of a layer's output into that of its input, in place, and adds the adapter's gradients.
+void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer, LayerActivations& activations,
+                   TrainingWorkspace::Buffers& buffers, MatrixView d_residual, std::span<float> gradients);
+
+}  // namespace hew

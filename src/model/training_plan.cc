@@ -1,0 +1,72 @@
+// What a training pass will need: memory, so that a batch can be made to fit, and arithmetic, so that speed can be shown as
+// a share of what the machine can do.
+#include <algorithm>
+
+#include "model/training_buffers.h"
+
+namespace hew {
+namespace {
+
+struct Sum {
+  int64_t weights = 0;                  // of the block's linear layers, per layer
+  int64_t adapted_in = 0, adapted_out = 0;  // sums over the adapted ones, per layer
+  int64_t adapted_weights = 0;
+};
+
+Sum SumOf(const ModelConfig& config, const LoraConfig& lora) {
+  Sum sum;
+  for (Projection p : kProjections) {
+    const auto [out, in] = ProjectionShape(config, p);
+    sum.weights += out * in;
+    if (std::find(lora.targets.begin(), lora.targets.end(), p) == lora.targets.end()) continue;
+    sum.adapted_in += in;
+    sum.adapted_out += out;
+    sum.adapted_weights += out * in;
+  }
+  return sum;
+}
+
+}  // namespace
+
+int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows) {
+  constexpr int64_t kF32Bytes = 4;
+  const int64_t act = bf16 ? 2 : 4, hidden = config.hidden_size, query = config.query_size();
+  const int64_t key_value = config.key_value_size(), intermediate = config.intermediate_size;
+  const int64_t widest = std::max({hidden, query, intermediate});
+  // One layer's LayerActivations.
+  const int64_t layer = 2 * hidden * kF32Bytes + (2 * query + 2 * key_value + 2 * intermediate) * act +
+                        config.num_attention_heads * kF32Bytes;
+  // residual, d_residual, d_normed; normed and d_output; activated and d_activated; d_attention, d_q, d_k, d_v.
+  int64_t shared = 3 * hidden * kF32Bytes + (bf16 ? 2 : 1) * hidden * act + 2 * intermediate * act + (2 * query + 2 * key_value) * act;
+  // learned, d_learned and learned_normed, as if every row were learned.
+  shared += 2 * hidden * kF32Bytes + hidden * act + 2 * kF32Bytes;
+  // LoRA: h and d_h of up to three projections that share an input; dropout's input and its gradient; DoRA's product.
+  shared += 6 * lora.rank * act;
+  if (lora.dropout > 0) shared += widest * (act + kF32Bytes);
+  if (lora.dora) shared += widest * kF32Bytes + 3 * widest * act;
+  const int64_t chunk = LogitChunkRows(config.vocab_size) * (config.vocab_size + hidden) * kF32Bytes;
+  return rows * (config.num_hidden_layers * layer + shared) + chunk;
+}
+
+double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share) {
+  const Sum sum = SumOf(config, lora);
+  const auto layers = static_cast<double>(config.num_hidden_layers);
+  const auto rank = static_cast<double>(lora.rank);
+  // Forward y = W x and backward d_x = W' d_y: two flops per weight each. DoRA makes its product again in the backward
+  // pass; under dropout the frozen part stands beside the dropped one, in both directions.
+  double block = 4.0 * static_cast<double>(sum.weights);
+  if (lora.dora) {
+    const auto adapted = static_cast<double>(sum.adapted_weights);
+    block += 2 * adapted;
+    if (lora.dropout > 0) block += 2 * 2 * adapted + 2 * adapted;
+  }
+  // h = A x (forward, and again backward), dA and d_x from d_h: 8 r in; y += B h, d_h and dB: 6 r out.
+  block += rank * (8.0 * static_cast<double>(sum.adapted_in) + 6.0 * static_cast<double>(sum.adapted_out));
+  const double head = 4.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
+  // The first layer's q, k and v need no gradient of their input.
+  const double spared =
+      2.0 * static_cast<double>(config.hidden_size) * static_cast<double>(config.query_size() + 2 * config.key_value_size());
+  return layers * block + head_share * head - spared;
+}
+
+}  // namespace hew
