@@ -1,0 +1,230 @@
+#include "train/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace hew {
+namespace {
+
+constexpr double kMany = 1e12;
+using S = TuneSettings;
+
+const SettingSpec kSpecs[] = {
+    {"base", &S::base, 0, 0, false, false, "", "the model to teach: a .gguf file or a Hugging Face folder"},
+    {"data", &S::data, 0, 0, false, false, "", "training files (JSONL, JSON, .gz, plain text)"},
+    {"out", &S::out, 0, 0, false, false, "", "folder for the adapter"},
+    {"eval_data", &S::eval_data, 0, 0, false, false, "", "files that are never learned, only measured"},
+    {"format", &S::format, 0, 0, false, false, "auto|chat|prompt|alpaca|sharegpt|text", "what the rows look like"},
+    {"chat_template", &S::chat_template, 0, 0, false, false, "", "a Jinja file instead of the model's own template"},
+    {"init_adapter", &S::init_adapter, 0, 0, false, true, "", "go on from this adapter instead of a fresh one"},
+    {"epochs", &S::epochs, 1, 1e6, false, true, "", "times through the data"},
+    {"steps", &S::steps, 0, 1e9, false, true, "", "optimiser steps, instead of epochs"},
+    {"batch_size", &S::batch_size, 1, 1e6, false, true, "", "examples per optimiser step"},
+    {"batch_tokens", &S::batch_tokens, 0, 1e9, false, true, "", "tokens per optimiser step, instead of batch_size"},
+    {"grad_accum", &S::grad_accum, 1, 1e5, false, true, "", "batches per optimiser step"},
+    {"max_length", &S::max_length, 0, 1e9, false, true, "", "cut rows to so many tokens (0: cut none)"},
+    {"shuffle", &S::shuffle, 0, 0, false, true, "", "a new order of rows in each epoch"},
+    {"share_prefix", &S::share_prefix, 0, 0, false, true, "", "work once on what the rows of a step begin with"},
+    {"rank", &S::rank, 1, 4096, false, true, "", "LoRA's rank"},
+    {"alpha", &S::alpha, 0, 1e6, false, true, "", "LoRA's alpha (0: twice the rank)"},
+    {"dropout", &S::dropout, 0, 0.9, false, true, "", "share of the adapter's inputs dropped while learning"},
+    {"targets", &S::targets, 0, 0, false, true, "", "linear layers to adapt: all, or names such as q_proj,v_proj"},
+    {"rslora", &S::rslora, 0, 0, false, true, "", "scale by alpha / sqrt(rank)"},
+    {"dora", &S::dora, 0, 0, false, true, "", "learn magnitudes apart from directions"},
+    {"lr", &S::lr, 0, 10, true, true, "", "learning rate"},
+    {"schedule", &S::schedule, 0, 0, false, true, "constant|linear|cosine", "how the learning rate falls"},
+    {"warmup", &S::warmup, 0, 1e9, false, true, "", "steps of rising learning rate (below 1: share of all)"},
+    {"weight_decay", &S::weight_decay, 0, 10, false, true, "", "AdamW's decoupled decay"},
+    {"beta1", &S::beta1, 0, 0.999999, false, true, "", "AdamW's first decay rate"},
+    {"beta2", &S::beta2, 0, 0.999999, false, true, "", "AdamW's second decay rate"},
+    {"eps", &S::eps, 0, 1, true, true, "", "AdamW's epsilon"},
+    {"clip", &S::clip, 0, kMany, false, true, "", "largest gradient norm (0: any)"},
+    {"eval_every", &S::eval_every, 0, 1e9, false, true, "", "steps between evaluations (0: each epoch)"},
+    {"patience", &S::patience, 0, 1e6, false, true, "", "evaluations without progress before stopping (0: never)"},
+    {"save_every", &S::save_every, 0, 0, false, false, "", "checkpoint after 60s, 5min or 100steps"},
+    {"memory", &S::memory, 0, 0, false, false, "", "bound on memory, such as 2GB"},
+    {"micro_tokens", &S::micro_tokens, 0, 1e7, false, false, "", "tokens worked on at once (0: chosen)"},
+    {"seed", &S::seed, 0, 9e15, false, true, "", "of everything random"},
+};
+
+std::string RangeText(const SettingSpec& spec, std::string_view kind) {
+  const bool open = spec.most >= 1e9;
+  return fmt::format("{} {} {:g}{}", kind, spec.above ? "above" : "of at least", spec.least,
+                     open ? std::string() : fmt::format("{} at most {:g}", " and", spec.most));
+}
+
+bool InRange(const SettingSpec& spec, double value) {
+  return std::isfinite(value) && value <= spec.most && (spec.above ? value > spec.least : value >= spec.least);
+}
+
+bool IsChoice(std::string_view choices, std::string_view word) {
+  while (!choices.empty()) {
+    const size_t bar = choices.find('|');
+    if (choices.substr(0, bar) == word) return true;
+    choices = bar == choices.npos ? "" : choices.substr(bar + 1);
+  }
+  return false;
+}
+
+std::vector<std::string> SplitCommas(std::string_view text) {
+  std::vector<std::string> parts;
+  while (true) {
+    const size_t comma = text.find(',');
+    parts.emplace_back(text.substr(0, comma));
+    if (comma == text.npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// The whole of `text` as a number of type T.
+template <typename T>
+bool ParseNumber(std::string_view text, T* value) {
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+Status CheckField(const SettingSpec& spec, const TuneSettings& settings) {
+  if (const auto* whole = std::get_if<int64_t S::*>(&spec.field)) {
+    const int64_t value = settings.**whole;
+    if (!InRange(spec, static_cast<double>(value))) {
+      return BadInput("{}: expected {}, found {}", spec.name, RangeText(spec, "a whole number"), value);
+    }
+  } else if (const auto* number = std::get_if<double S::*>(&spec.field)) {
+    const double value = settings.**number;
+    if (!InRange(spec, value)) return BadInput("{}: expected {}, found {}", spec.name, RangeText(spec, "a number"), value);
+  } else if (const auto* text = std::get_if<std::string S::*>(&spec.field); text && !spec.choices.empty()) {
+    if (!IsChoice(spec.choices, settings.**text)) {
+      return BadInput("{}: expected one of {}, found '{}'", spec.name, spec.choices, settings.**text);
+    }
+  }
+  return {};
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::span<const SettingSpec> TuneSettingSpecs() { return kSpecs; }
+
+const SettingSpec* FindSetting(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kSpecs), std::end(kSpecs), [&](const auto& s) { return s.name == name; });
+  return found == std::end(kSpecs) ? nullptr : found;
+}
+
+std::string FlagOf(const SettingSpec& spec) {
+  std::string flag = spec.field == SettingField(&S::chat_template) ? "--template" : "--" + std::string(spec.name);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, TuneSettings* settings) {
+  if (const auto* whole = std::get_if<int64_t S::*>(&spec.field)) {
+    if (!ParseNumber(text, &(settings->**whole))) {
+      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a whole number"), text);
+    }
+  } else if (const auto* number = std::get_if<double S::*>(&spec.field)) {
+    if (!ParseNumber(text, &(settings->**number))) {
+      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a number"), text);
+    }
+  } else if (const auto* flag = std::get_if<bool S::*>(&spec.field)) {
+    if (text != "true" && text != "false") return BadInput("{}: expected true or false, found '{}'", spec.name, text);
+    settings->**flag = text == "true";
+  } else if (const auto* list = std::get_if<std::vector<std::string> S::*>(&spec.field)) {
+    auto& values = settings->**list;
+    if (!append) values.clear();
+    // Only names are separated by commas: a file's name may hold one.
+    if (spec.name == "targets") {
+      for (auto& part : SplitCommas(text)) values.push_back(std::move(part));
+    } else {
+      values.emplace_back(text);
+    }
+  } else {
+    settings->*std::get<std::string S::*>(spec.field) = std::string(text);
+  }
+  return CheckField(spec, *settings);
+}
+
+Status CheckSettings(const TuneSettings& s) {
+  for (const auto& spec : kSpecs) HEW_RETURN_IF_ERROR(CheckField(spec, s));
+  if (s.base.empty()) return BadInput("base: expected a model, found nothing");
+  if (s.data.empty()) return BadInput("data: expected at least one file, found none");
+  if (s.out.empty()) return BadInput("out: expected a folder for the adapter, found nothing");
+  if (s.targets.empty()) return BadInput("targets: expected at least one linear layer, found none");
+  if (s.patience > 0 && s.eval_data.empty()) {
+    return BadInput("patience: expected eval_data to measure progress with, found none");
+  }
+  if (s.batch_tokens > 0 && s.max_length > s.batch_tokens) {
+    return BadInput("batch_tokens: expected at least max_length ({}), found {}", s.max_length, s.batch_tokens);
+  }
+  HEW_RETURN_IF_ERROR(ParseSaveEvery(s.save_every).map([](const SaveEvery&) {}));
+  if (!s.memory.empty()) HEW_RETURN_IF_ERROR(ParseBytes("memory", s.memory).map([](int64_t) {}));
+  return {};
+}
+
+nlohmann::ordered_json SettingsToJson(const TuneSettings& settings) {
+  nlohmann::ordered_json json;
+  for (const auto& spec : kSpecs) {
+    std::visit([&](auto field) { json[std::string(spec.name)] = settings.*field; }, spec.field);
+  }
+  return json;
+}
+
+Result<int64_t> ParseBytes(std::string_view field, std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::string_view unit = text.substr(digits);
+  double value = 0, factor = 0;
+  const std::pair<std::string_view, double> units[] = {{"", 1},          {"B", 1},          {"kB", 1e3},       {"MB", 1e6},
+                                                       {"GB", 1e9},      {"TB", 1e12},      {"KiB", 1024},     {"MiB", 0x1p20},
+                                                       {"GiB", 0x1p30},  {"M", 1e6},        {"G", 1e9},        {"m", 1e6},
+                                                       {"g", 1e9},       {"gb", 1e9},       {"mb", 1e6}};
+  for (const auto& [name, bytes] : units) {
+    if (name == unit) factor = bytes;
+  }
+  if (factor == 0 || !ParseNumber(text.substr(0, digits), &value) || !(value > 0) || value * factor > 1e18) {
+    return BadInput("{}: expected a size such as 700MB or 2GB, found '{}'", field, text);
+  }
+  return static_cast<int64_t>(value * factor);
+}
+
+Result<SaveEvery> ParseSaveEvery(std::string_view text) {
+  const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::string_view unit = text.substr(digits);
+  double value = 0;
+  if (ParseNumber(text.substr(0, digits), &value) && value > 0 && value <= 1e9) {
+    if (unit.empty() || unit == "s") return SaveEvery{value, 0};
+    if (unit == "min" || unit == "m") return SaveEvery{value * 60, 0};
+    if (unit == "h") return SaveEvery{value * 3600, 0};
+    if ((unit == "steps" || unit == "step") && value == std::floor(value)) return SaveEvery{0, static_cast<int64_t>(value)};
+  }
+  return BadInput("save_every: expected a time or a number of steps such as 60s, 5min or 100steps, found '{}'", text);
+}
+
+std::string_view NearestName(std::string_view word, std::span<const std::string_view> names) {
+  std::string_view best;
+  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const auto name : names) {
+    const size_t distance = EditDistance(word, name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = name;
+    }
+  }
+  return best;
+}
+
+}  // namespace hew

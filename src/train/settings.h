@@ -1,0 +1,97 @@
+// Every setting of a fine-tuning run. One table describes them all: command-line flags, recipe keys, the checkpoint's
+// identity and hew_run.json are read from and written by it, so they cannot differ.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace hew {
+
+// Defaults are meant for a newcomer's few hundred rows on a small model.
+struct TuneSettings {
+  std::string base, out;                       // the model, and the folder for the adapter
+  std::vector<std::string> data, eval_data;    // files
+  std::string format = "auto";                 // of data and eval_data: see DataFormatFromName
+  std::string chat_template;                   // a Jinja file to use instead of the model's own; "" = the model's
+  std::string init_adapter;                    // start from this adapter instead of a fresh one
+  int64_t epochs = 3;
+  int64_t steps = 0;                           // > 0: this many optimiser steps instead of `epochs`
+  int64_t batch_size = 8;                      // examples per optimiser step, however they are packed
+  int64_t batch_tokens = 0;                    // > 0: examples per step up to so many tokens, instead of batch_size
+  int64_t grad_accum = 1;                      // batches per optimiser step
+  int64_t max_length = 0;                      // > 0: rows are cut to so many tokens; 0: the model's context, none cut
+  bool shuffle = true;
+  bool share_prefix = true;                    // rows of a step share the work for tokens they all begin with
+  int64_t rank = 16;
+  double alpha = 0;                            // 0: 2 * rank
+  double dropout = 0;
+  std::vector<std::string> targets = {"all"};  // q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj
+  bool rslora = false, dora = false;
+  double lr = 5e-4;
+  std::string schedule = "linear";
+  double warmup = 0.03;                        // below 1: share of all steps; else steps
+  double weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
+  double clip = 1.0;                           // largest gradient norm; 0: no clipping
+  int64_t eval_every = 0;                      // steps; 0: after each epoch
+  int64_t patience = 0;                        // evaluations without a better loss before stopping; 0: never
+  std::string save_every = "60s";              // "60s", "5min" or "100steps"
+  std::string memory;                          // "2GB": bound on the whole process; "": no bound
+  int64_t micro_tokens = 0;                    // rows worked on at once; 0: chosen from `memory`
+  int64_t seed = 0;
+
+  double lora_alpha() const { return alpha > 0 ? alpha : 2.0 * static_cast<double>(rank); }
+};
+
+using SettingField = std::variant<int64_t TuneSettings::*, double TuneSettings::*, bool TuneSettings::*,
+                                  std::string TuneSettings::*, std::vector<std::string> TuneSettings::*>;
+
+struct SettingSpec {
+  std::string_view name;  // as in a recipe; a flag spells '_' as '-'
+  SettingField field;
+  double least = 0, most = 0;    // numbers; both ends allowed unless `above`
+  bool above = false;            // `least` itself is not allowed
+  bool identity = true;          // a resumed run must have the same value
+  std::string_view choices = ""; // words separated by '|', if only those are allowed
+  std::string_view help = "";
+};
+
+std::span<const SettingSpec> TuneSettingSpecs();
+const SettingSpec* FindSetting(std::string_view name);  // by recipe name; null if there is none
+std::string FlagOf(const SettingSpec& spec);            // "--batch-size"
+
+// Sets one value from text (a flag). Booleans take true and false; lists may be set again and again with `append`.
+// Errors: "lr: expected a number above 0 and at most 10, found 'nan'".
+Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, TuneSettings* settings);
+
+// Sets every key of a recipe (TOML): "recipe.toml: line 3: unknown setting 'learning_rat', did you mean 'lr'?".
+// Paths are taken as they stand, relative to where the program runs.
+Status ReadRecipe(const std::string& path, TuneSettings* settings);
+Status ParseRecipe(std::string_view toml, const std::string& name, TuneSettings* settings);
+std::string WriteRecipe(const TuneSettings& settings);
+
+// Checks every field's range and the fields against each other.
+Status CheckSettings(const TuneSettings& settings);
+
+nlohmann::ordered_json SettingsToJson(const TuneSettings& settings);
+
+// "700MB", "2GB", "1.5GiB" or plain bytes; errors name `field`.
+Result<int64_t> ParseBytes(std::string_view field, std::string_view text);
+
+struct SaveEvery {
+  double seconds = 0;  // > 0: by time
+  int64_t steps = 0;   // > 0: by steps
+};
+Result<SaveEvery> ParseSaveEvery(std::string_view text);
+
+// The name in `names` nearest to `word`, or "" if none is near: for "did you mean".
+std::string_view NearestName(std::string_view word, std::span<const std::string_view> names);
+
+}  // namespace hew
