@@ -17,7 +17,9 @@ std::string TypeName(const GgufValue& value) {
   return std::string(gguf::ValueTypeName(static_cast<uint32_t>(value.index())));
 }
 
-tl::unexpected<Error> Missing(std::string_view key) { return BadInput("metadata {}: expected a value, found none", key); }
+tl::unexpected<Error> Missing(std::string_view key) {
+  return BadInput("metadata {}: expected a value, found none", key);
+}
 
 tl::unexpected<Error> WrongType(std::string_view key, std::string_view expected, const GgufValue& found) {
   return BadInput("metadata {}: expected {}, found {}", key, expected, TypeName(found));

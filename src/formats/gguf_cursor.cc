@@ -26,8 +26,8 @@ Result<uint64_t> Cursor::Count(std::string_view field, uint64_t least) {
   const uint64_t start = offset_;
   HEW_ASSIGN(const uint64_t count, Number<uint64_t>(field));
   if (count > left() / least) {
-    return BadInput("{} at byte {}: expected at most {} in a file of this size, found {}", field, start,
-                    left() / least, count);
+    return BadInput("{} at byte {}: expected at most {} in a file of this size, found {}", field, start, left() / least,
+                    count);
   }
   return count;
 }

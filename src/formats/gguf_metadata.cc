@@ -55,23 +55,35 @@ Result<GgufArray> ReadArray(Cursor& in, std::string_view field) {
   const uint64_t start = in.offset();
   HEW_ASSIGN(const uint32_t type, in.Number<uint32_t>(field));
   switch (type) {
-    case kU8: return ReadNumbers<uint8_t>(in, field);
-    case kI8: return ReadNumbers<int8_t>(in, field);
-    case kU16: return ReadNumbers<uint16_t>(in, field);
-    case kI16: return ReadNumbers<int16_t>(in, field);
-    case kU32: return ReadNumbers<uint32_t>(in, field);
-    case kI32: return ReadNumbers<int32_t>(in, field);
-    case kU64: return ReadNumbers<uint64_t>(in, field);
-    case kI64: return ReadNumbers<int64_t>(in, field);
-    case kF32: return ReadNumbers<float>(in, field);
-    case kF64: return ReadNumbers<double>(in, field);
-    case kBool: return ReadBools(in, field);
-    case kString: return ReadStrings(in, field);
+    case kU8:
+      return ReadNumbers<uint8_t>(in, field);
+    case kI8:
+      return ReadNumbers<int8_t>(in, field);
+    case kU16:
+      return ReadNumbers<uint16_t>(in, field);
+    case kI16:
+      return ReadNumbers<int16_t>(in, field);
+    case kU32:
+      return ReadNumbers<uint32_t>(in, field);
+    case kI32:
+      return ReadNumbers<int32_t>(in, field);
+    case kU64:
+      return ReadNumbers<uint64_t>(in, field);
+    case kI64:
+      return ReadNumbers<int64_t>(in, field);
+    case kF32:
+      return ReadNumbers<float>(in, field);
+    case kF64:
+      return ReadNumbers<double>(in, field);
+    case kBool:
+      return ReadBools(in, field);
+    case kString:
+      return ReadStrings(in, field);
     case kArray:
       return BadInput("{} at byte {}: expected an array of numbers or strings, found an array of arrays", field, start);
     default:
-      return BadInput("{} at byte {}: expected an element type from 0 to {}, found {}", field, start,
-                      kValueTypes - 1, type);
+      return BadInput("{} at byte {}: expected an element type from 0 to {}, found {}", field, start, kValueTypes - 1,
+                      type);
   }
 }
 
@@ -85,22 +97,35 @@ Result<GgufValue> ReadValue(Cursor& in, std::string_view field) {
   const uint64_t start = in.offset();
   HEW_ASSIGN(const uint32_t type, in.Number<uint32_t>(field));
   switch (type) {
-    case kU8: return AsValue(in.Number<uint8_t>(field));
-    case kI8: return AsValue(in.Number<int8_t>(field));
-    case kU16: return AsValue(in.Number<uint16_t>(field));
-    case kI16: return AsValue(in.Number<int16_t>(field));
-    case kU32: return AsValue(in.Number<uint32_t>(field));
-    case kI32: return AsValue(in.Number<int32_t>(field));
-    case kU64: return AsValue(in.Number<uint64_t>(field));
-    case kI64: return AsValue(in.Number<int64_t>(field));
-    case kF32: return AsValue(in.Number<float>(field));
-    case kF64: return AsValue(in.Number<double>(field));
-    case kBool: return AsValue(ReadBool(in, field));
-    case kString: return AsValue(ReadString(in, field));
-    case kArray: return AsValue(ReadArray(in, field));
+    case kU8:
+      return AsValue(in.Number<uint8_t>(field));
+    case kI8:
+      return AsValue(in.Number<int8_t>(field));
+    case kU16:
+      return AsValue(in.Number<uint16_t>(field));
+    case kI16:
+      return AsValue(in.Number<int16_t>(field));
+    case kU32:
+      return AsValue(in.Number<uint32_t>(field));
+    case kI32:
+      return AsValue(in.Number<int32_t>(field));
+    case kU64:
+      return AsValue(in.Number<uint64_t>(field));
+    case kI64:
+      return AsValue(in.Number<int64_t>(field));
+    case kF32:
+      return AsValue(in.Number<float>(field));
+    case kF64:
+      return AsValue(in.Number<double>(field));
+    case kBool:
+      return AsValue(ReadBool(in, field));
+    case kString:
+      return AsValue(ReadString(in, field));
+    case kArray:
+      return AsValue(ReadArray(in, field));
     default:
-      return BadInput("{} at byte {}: expected a value type from 0 to {}, found {}", field, start,
-                      kValueTypes - 1, type);
+      return BadInput("{} at byte {}: expected a value type from 0 to {}, found {}", field, start, kValueTypes - 1,
+                      type);
   }
 }
 

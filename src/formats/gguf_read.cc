@@ -109,8 +109,9 @@ Result<PlacedTensor> ReadTensor(Cursor& in, uint64_t number, uint32_t alignment)
   HEW_ASSIGN(const uint32_t number_of_type, in.Number<uint32_t>(field));
   const auto type = gguf::TensorType(number_of_type);
   if (!type) {
-    return BadInput("{} at byte {}: expected a type that Hew reads (F32, F16, BF16, Q4_0 to Q8_0, Q2_K to Q6_K), found {}",
-                    field, type_at, gguf::UnknownTensorType(number_of_type));
+    return BadInput(
+        "{} at byte {}: expected a type that Hew reads (F32, F16, BF16, Q4_0 to Q8_0, Q2_K to Q6_K), found {}", field,
+        type_at, gguf::UnknownTensorType(number_of_type));
   }
   tensor.entry.dtype = *type;
   const DTypeInfo& info = InfoOf(*type);
@@ -136,7 +137,8 @@ Result<PlacedTensor> ReadTensor(Cursor& in, uint64_t number, uint32_t alignment)
 }
 
 // Points each tensor at its bytes; refuses any that leave the file or touch another's.
-Status PlaceTensors(std::string_view file, uint64_t header_end, uint32_t alignment, std::vector<PlacedTensor>& tensors) {
+Status PlaceTensors(std::string_view file, uint64_t header_end, uint32_t alignment,
+                    std::vector<PlacedTensor>& tensors) {
   const CheckedU64 data_start = CheckedU64(header_end).AlignUp(alignment);
   for (PlacedTensor& tensor : tensors) {
     const CheckedU64 begin = data_start + tensor.offset, end = begin + tensor.bytes;
@@ -182,8 +184,9 @@ struct Header {
 
 Result<Header> ReadHeader(std::string_view bytes) {
   if (!GgufFile::Looks(bytes)) {
-    return BadInput("magic at byte 0: expected \"GGUF\", found {}",
-                    bytes.size() < gguf::kMagic.size() ? fmt::format("a file of {} bytes", bytes.size()) : "other bytes");
+    return BadInput(
+        "magic at byte 0: expected \"GGUF\", found {}",
+        bytes.size() < gguf::kMagic.size() ? fmt::format("a file of {} bytes", bytes.size()) : "other bytes");
   }
   Cursor in(bytes);
   HEW_RETURN_IF_ERROR(in.Bytes("magic", gguf::kMagic.size()));

@@ -17,7 +17,20 @@ inline constexpr size_t kMaxDimensions = 4;
 
 // Types of metadata values. The numbers are the alternatives of GgufValue and, without kArray, of GgufArray.
 enum ValueType : uint32_t {
-  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64, kValueTypes,
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64,
+  kValueTypes,
 };
 std::string_view ValueTypeName(uint32_t type);  // "u32", "array", ...
 

@@ -33,8 +33,8 @@ Result<std::vector<std::pair<std::string, std::string>>> ReadIndex(const std::st
     }
     const auto& name = shard.get_ref<const std::string&>();
     if (!IsPlainName(name)) {
-      return BadInput("{}: weight_map {}: expected the name of a file in this folder, found {}", path,
-                      Shown(tensor), Shown(name));
+      return BadInput("{}: weight_map {}: expected the name of a file in this folder, found {}", path, Shown(tensor),
+                      Shown(name));
     }
     places.emplace_back(tensor, name);
   }
@@ -64,7 +64,8 @@ Result<SafetensorsFolder> SafetensorsFolder::Open(const std::string& folder) {
   }
   for (const auto& [tensor, shard] : places) {
     if (!out.files_[shards.at(shard)].Find(tensor)) {
-      return BadInput("{}: weight_map {}: expected it in {}, found no such tensor there", index_path, Shown(tensor), shard);
+      return BadInput("{}: weight_map {}: expected it in {}, found no such tensor there", index_path, Shown(tensor),
+                      shard);
     }
   }
   std::unordered_set<std::string_view> seen;

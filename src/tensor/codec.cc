@@ -37,9 +37,7 @@ void PutHalf(uint8_t* p, float value) {
   p[1] = static_cast<uint8_t>(half >> 8);
 }
 
-uint32_t WordAt(Bytes p) {
-  return uint32_t{p[0]} | uint32_t{p[1]} << 8 | uint32_t{p[2]} << 16 | uint32_t{p[3]} << 24;
-}
+uint32_t WordAt(Bytes p) { return uint32_t{p[0]} | uint32_t{p[1]} << 8 | uint32_t{p[2]} << 16 | uint32_t{p[3]} << 24; }
 
 void DecodeQ4_0(Bytes p, float* out) {
   const float d = HalfAt(p);
@@ -252,20 +250,34 @@ struct Codec {
 
 Codec CodecOf(DType type) {
   switch (type) {
-    case DType::kF32: return {DecodeF32, EncodeF32};
-    case DType::kF16: return {DecodeF16, EncodeF16};
-    case DType::kBF16: return {DecodeBF16, EncodeBF16};
-    case DType::kQ4_0: return {DecodeQ4_0, EncodeQ4_0};
-    case DType::kQ4_1: return {DecodeQ4_1, EncodeQ4_1};
-    case DType::kQ5_0: return {DecodeQ5_0, EncodeQ5_0};
-    case DType::kQ5_1: return {DecodeQ5_1, EncodeQ5_1};
-    case DType::kQ8_0: return {DecodeQ8_0, EncodeQ8_0};
-    case DType::kQ2_K: return {DecodeQ2_K, nullptr};
-    case DType::kQ3_K: return {DecodeQ3_K, nullptr};
-    case DType::kQ4_K: return {DecodeQ4_K, nullptr};
-    case DType::kQ5_K: return {DecodeQ5_K, nullptr};
-    case DType::kQ6_K: return {DecodeQ6_K, nullptr};
-    default: return {};
+    case DType::kF32:
+      return {DecodeF32, EncodeF32};
+    case DType::kF16:
+      return {DecodeF16, EncodeF16};
+    case DType::kBF16:
+      return {DecodeBF16, EncodeBF16};
+    case DType::kQ4_0:
+      return {DecodeQ4_0, EncodeQ4_0};
+    case DType::kQ4_1:
+      return {DecodeQ4_1, EncodeQ4_1};
+    case DType::kQ5_0:
+      return {DecodeQ5_0, EncodeQ5_0};
+    case DType::kQ5_1:
+      return {DecodeQ5_1, EncodeQ5_1};
+    case DType::kQ8_0:
+      return {DecodeQ8_0, EncodeQ8_0};
+    case DType::kQ2_K:
+      return {DecodeQ2_K, nullptr};
+    case DType::kQ3_K:
+      return {DecodeQ3_K, nullptr};
+    case DType::kQ4_K:
+      return {DecodeQ4_K, nullptr};
+    case DType::kQ5_K:
+      return {DecodeQ5_K, nullptr};
+    case DType::kQ6_K:
+      return {DecodeQ6_K, nullptr};
+    default:
+      return {};
   }
 }
 
