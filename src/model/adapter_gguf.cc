@@ -1,0 +1,103 @@
+// GGUF LoRA: llama.cpp's adapter file. Layout and traps: docs/formats.md.
+#include <cmath>
+#include <filesystem>
+
+#include "formats/gguf.h"
+#include "model/adapter_io.h"
+#include "model/adapter_parts.h"
+#include "model/names.h"
+#include "tensor/codec.h"
+
+namespace hew {
+namespace {
+
+constexpr std::string_view kWeight = ".weight";
+
+Result<double> ReadAlpha(const GgufFile& file) {
+  const auto expect = [&](const char* key, const std::string& expected) -> Status {
+    HEW_ASSIGN(const std::string found, file.metadata().GetString(key));
+    if (found == expected) return {};
+    return BadInput("{}: expected '{}', found '{}'", key, expected, found);
+  };
+  HEW_RETURN_IF_ERROR(expect("general.type", "adapter"));
+  HEW_RETURN_IF_ERROR(expect("adapter.type", "lora"));
+  return file.metadata().GetFloat("adapter.lora.alpha");
+}
+
+// B's rows in GGUF's order, times `factor`, from those of memory.
+std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, const ModelConfig& config, float factor) {
+  std::vector<float> rows(static_cast<size_t>(m.out * m.rank));
+  for (int64_t row = 0; row < m.out; ++row) {
+    const float* from = adapter.parameters.data() + m.b_offset + static_cast<size_t>(row * m.rank);
+    float* to = rows.data() + GgufRowOf(config, m.projection, row) * m.rank;
+    for (int64_t i = 0; i < m.rank; ++i) to[i] = from[i] * factor;
+  }
+  return rows;
+}
+
+std::string_view AsBytes(const float* values, size_t count) { return {reinterpret_cast<const char*>(values), count * sizeof(float)}; }
+
+}  // namespace
+
+Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
+  HEW_ASSIGN(const auto file, GgufFile::Open(path));
+  auto alpha = ReadAlpha(file);
+  if (!alpha) return Annotate(path, std::move(alpha).error());
+  HEW_ASSIGN(const std::string architecture, file.metadata().GetStringOr("general.architecture", base.config.architecture));
+  if (architecture != base.config.architecture) {
+    return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture, architecture);
+  }
+  AdapterParts parts(path);
+  LoraConfig config;
+  config.rank = 0;
+  for (const TensorEntry& tensor : file.tensors()) {
+    const std::string_view name = tensor.name;
+    const bool is_a = name.ends_with(".lora_a"), is_b = name.ends_with(".lora_b");
+    const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? 7 : 0));
+    const auto where = module.ends_with(kWeight) ? ParseGgufModule(module.substr(0, module.size() - kWeight.size())) : std::nullopt;
+    if (!(is_a || is_b) || !where) {
+      return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path, tensor.name);
+    }
+    AdapterPart& part = parts.At(where->layer, where->projection);
+    (is_a ? part.a : part.b) = &tensor;
+    if (is_a && !tensor.shape.empty()) {
+      part.alpha = *alpha == 0 ? static_cast<double>(tensor.shape[0]) : *alpha;  // alpha 0 means scale 1
+      config.rank = std::max(config.rank, tensor.shape[0]);
+    }
+  }
+  config.alpha = *alpha == 0 ? static_cast<double>(config.rank) : *alpha;
+  return parts.Build(rt, config, base, true, user_scale);
+}
+
+Result<LoraAdapter> LoadAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
+  if (std::filesystem::is_directory(path)) return LoadPeftAdapter(rt, path, base, user_scale);
+  return LoadGgufAdapter(rt, path, base, user_scale);
+}
+
+Status SaveGgufAdapter(const LoraAdapter& adapter, const Model& base, const std::string& path) {
+  if (adapter.config.dora) return BadInput("{}: a DoRA adapter has no GGUF form; merge it into its base instead (hew merge)", path);
+  // One alpha for the file, scale = alpha / rank per module: what that does not express goes into B.
+  const double alpha = adapter.config.rslora ? adapter.config.alpha * std::sqrt(static_cast<double>(adapter.config.rank)) : adapter.config.alpha;
+  GgufMetadata metadata;
+  metadata.Set("general.type", std::string("adapter"));
+  metadata.Set("general.architecture", base.config.architecture);
+  metadata.Set("general.name", std::string("hew adapter"));
+  metadata.Set("adapter.type", std::string("lora"));
+  metadata.Set("adapter.lora.alpha", static_cast<float>(alpha));
+  std::vector<GgufTensorSource> tensors;
+  for (const LoraModule& m : adapter.modules) {
+    const std::string name = GgufTensorName(m.projection, m.layer);
+    const double expressed = alpha / static_cast<double>(m.rank);
+    const float factor = static_cast<float>(m.scale * adapter.user_scale / expressed);
+    const float* a = adapter.parameters.data() + m.a_offset;
+    const auto a_count = static_cast<size_t>(m.rank * m.in);
+    tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [a, a_count](const auto& write) { return write(AsBytes(a, a_count)); }});
+    tensors.push_back({name + ".lora_b", DType::kF32, {m.out, m.rank}, [&adapter, &m, &base, factor](const auto& write) {
+                         const auto rows = FileRowsOfB(adapter, m, base.config, factor);
+                         return write(AsBytes(rows.data(), rows.size()));
+                       }});
+  }
+  return WriteGguf(path, metadata, tensors);
+}
+
+}  // namespace hew
