@@ -1,0 +1,123 @@
+// Sixteen lanes as one 512-bit register, in two modes: fp32, and with HEW_LINEAR_BF16 pairs of bf16 in each lane.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+
+namespace hew::HEW_LINEAR {
+namespace {
+
+#if defined(HEW_LINEAR_BF16)
+inline constexpr int kGroup = 2;
+#else
+inline constexpr int kGroup = 1;
+#endif
+inline constexpr int kStripRows = 12;
+inline constexpr int kVectors = 2;
+inline constexpr int kFewPiece = 8;
+
+using Vec = __m512;
+using Bits = __m512i;
+
+inline Vec Zero() { return _mm512_setzero_ps(); }
+inline Vec Constant(float a) { return _mm512_set1_ps(a); }
+inline Vec LoadVec(const void* p) { return _mm512_loadu_ps(p); }
+inline void StoreVec(void* p, Vec v) { _mm512_storeu_ps(p, v); }
+template <int n>  // at least n lanes: the rest lies in the slack or is written again
+inline void StoreFirst(void* p, Vec v) { _mm512_storeu_ps(p, v); }
+inline Vec Broadcast(const void* p) { return _mm512_set1_ps(*static_cast<const float*>(p)); }
+inline Vec Mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+inline Vec Add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+inline Vec Negate(Vec a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+inline Vec Fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+
+inline Bits LoadBits(const void* p) { return _mm512_loadu_si512(p); }
+inline Bits LoadBytes(const uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+template <int n>
+inline Bits Shift(Bits b) {
+  if constexpr (n == 0) return b;
+  if constexpr (n > 0) return _mm512_srli_epi32(b, n & 31);
+  return _mm512_slli_epi32(b, -n & 31);
+}
+inline Bits ShiftBy(Bits b, int n) { return _mm512_srl_epi32(b, _mm_cvtsi32_si128(n)); }
+inline Bits And(Bits b, uint32_t mask) { return _mm512_and_si512(b, _mm512_set1_epi32(static_cast<int>(mask))); }
+template <uint32_t low, uint32_t high>
+inline Bits Merge(Bits a, Bits b) {
+  static_assert((low & high) == 0);
+  if constexpr ((low | high) == 0x1f || (low | high) == 0x7) {
+    // The bits above are not looked at (CodeVec): choose a's where `low` is set, else b's, in one instruction.
+    return _mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(low)), a, b, 0xca);
+  }
+  return _mm512_or_si512(And(a, low), And(b, high));
+}
+inline Vec ToFloat(Bits b) { return _mm512_cvtepi32_ps(b); }
+// Up to five bits by table: the index takes no more of the lane than the table has entries.
+template <int bits, int offset>
+inline Vec CodeVec(Bits b) {
+  if constexpr (bits <= 5) {
+    const float o = offset;
+    const Vec low = _mm512_setr_ps(-o, 1 - o, 2 - o, 3 - o, 4 - o, 5 - o, 6 - o, 7 - o, 8 - o, 9 - o, 10 - o, 11 - o, 12 - o,
+                                   13 - o, 14 - o, 15 - o);
+    if constexpr (bits < 4) b = And(b, (1u << bits) - 1);
+    if constexpr (bits <= 4) return _mm512_permutexvar_ps(b, low);
+    return _mm512_permutex2var_ps(low, b, _mm512_add_ps(low, _mm512_set1_ps(16)));
+  }
+  b = And(b, (1u << bits) - 1);
+  return _mm512_cvtepi32_ps(_mm512_sub_epi32(b, _mm512_set1_epi32(offset)));
+}
+inline Vec AsVec(Bits b) { return _mm512_castsi512_ps(b); }
+inline Vec Int8Vec(const uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+inline Vec HalfVec(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+inline Vec Bf16Vec(const void* p) {
+  return AsVec(Shift<-16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)))));
+}
+inline void StoreBf16(void* p, Vec v) { _mm256_storeu_si256(static_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v)); }
+
+#if defined(HEW_LINEAR_BF16)
+// Thirty-two values rounded to bf16: those of a, then those of b.
+inline Vec RoundJoined(Vec a, Vec b) { return AsVec((__m512i)_mm512_cvtne2ps_pbh(b, a)); }
+// Lane i: the bf16 pair (even[i], odd[i]).
+inline Vec RoundPairs(Vec even, Vec odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                         4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return AsVec(_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even)));
+}
+// acc + the sum of both products of each pair, in fp32.
+inline Vec MulAdd(Vec acc, Vec a, Vec b) {
+  return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_castps_si512(a), (__m512bh)_mm512_castps_si512(b));
+}
+#else
+inline Vec MulAdd(Vec acc, Vec a, Vec b) { return Fma(a, b, acc); }
+#endif
+
+// Four rounds: single lanes, pairs of lanes, 128-bit and 256-bit quarters.
+inline void Transpose(Vec* r) {
+  Vec t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {  // t[j]: quarters 0 and 2 (first eight) or 1 and 3 of rows i, i + 4 and i + 8, i + 12
+    t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+    t[i + 8] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+    t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+  }
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88);
+    r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
+    r[i + 4] = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
+    r[i + 12] = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+  }
+}
+
+}  // namespace
+}  // namespace hew::HEW_LINEAR

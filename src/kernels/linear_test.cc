@@ -1,0 +1,252 @@
+#include "kernels/linear.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/float16.h"
+#include "base/random.h"
+#include "kernels/ref/linear.h"
+#include "tensor/codec.h"
+
+namespace hew {
+namespace {
+
+constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                            DType::kQ8_0, DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+// Every instruction set of this machine in both numeric modes.
+std::vector<Runtime> Modes(const ThreadPool& pool) {
+  std::vector<Runtime> modes;
+  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+    if (!IsaAvailable(isa)) continue;
+    modes.push_back({&pool, isa, Precision::kDefault});
+    if (modes.back().bf16()) modes.push_back({&pool, isa, Precision::kFp32});
+  }
+  return modes;
+}
+
+std::string Describe(const Runtime& rt) { return std::string(NameOf(rt.isa)) + (rt.bf16() ? " bf16" : " fp32"); }
+
+// A weight of random file bytes, with scales of a sensible size.
+Weight RandomWeight(const ThreadPool& pool, DType type, int64_t rows, int64_t cols, Random& random) {
+  std::string bytes(static_cast<size_t>(rows * RowBytes(type, cols)), '\0');
+  const auto block = static_cast<size_t>(InfoOf(type).block_bytes);
+  const auto put_half = [&](size_t at, float value) {
+    const uint16_t half = type == DType::kBF16 ? FloatToBF16(value) : FloatToHalf(value);
+    std::memcpy(&bytes[at], &half, 2);
+  };
+  for (char& c : bytes) c = static_cast<char>(random.Next32());
+  for (size_t at = 0; at < bytes.size(); at += block) {
+    const float d = random.Normal() * 0.02f, min = random.Normal() * 0.02f;
+    switch (type) {
+      case DType::kF32: std::memcpy(&bytes[at], &d, 4); break;
+      case DType::kQ2_K: put_half(at + 80, d), put_half(at + 82, min); break;
+      case DType::kQ3_K: put_half(at + 108, d); break;
+      case DType::kQ6_K: put_half(at + 208, d); break;
+      case DType::kQ4_1: case DType::kQ5_1: case DType::kQ4_K: case DType::kQ5_K: put_half(at, d), put_half(at + 2, min); break;
+      default: put_half(at, d);
+    }
+  }
+  auto w = MakeWeight(pool, type, rows, cols, bytes);
+  HEW_CHECK(w.has_value());
+  return *std::move(w);
+}
+
+// A random matrix inside a wider one, so that its stride is not its width and what lies beside it can be watched.
+struct Padded {
+  std::vector<float> f32;
+  std::vector<uint16_t> bf16;
+  MatrixView view;
+
+  Padded(DType dtype, int64_t rows, int64_t cols, Random& random) {
+    const int64_t stride = cols + 3;
+    const auto size = static_cast<size_t>(rows * stride);
+    for (size_t i = 0; i < size; ++i) f32.push_back(random.Normal());
+    for (float v : f32) bf16.push_back(FloatToBF16(v));
+    view = {dtype == DType::kBF16 ? static_cast<void*>(bf16.data()) : f32.data(), dtype, rows, cols, stride};
+  }
+  Padded(const Padded& other) : f32(other.f32), bf16(other.bf16), view(other.view) { Rebind(); }
+  void Rebind() { view.data = view.dtype == DType::kBF16 ? static_cast<void*>(bf16.data()) : f32.data(); }
+  float At(int64_t r, int64_t c) const {
+    return view.dtype == DType::kBF16 ? BF16ToFloat(bf16[static_cast<size_t>(r * view.stride + c)])
+                                      : f32[static_cast<size_t>(r * view.stride + c)];
+  }
+};
+
+// Within rounding of the reference: fp32 sums of `terms` products of size about `unit`, and the rounding of bf16 outputs.
+void ExpectNear(const Padded& found, const Padded& expected, double unit, const std::string& what) {
+  for (int64_t r = 0; r < found.view.rows; ++r) {
+    for (int64_t c = 0; c < found.view.stride; ++c) {
+      const double a = found.At(r, c), b = expected.At(r, c);
+      const double tolerance = unit + (found.view.dtype == DType::kBF16 ? std::abs(b) / 100 : 0);
+      if (c < found.view.cols) {
+        ASSERT_NEAR(a, b, tolerance) << what << " at " << r << ", " << c;
+      } else {
+        ASSERT_EQ(a, b) << what << " wrote past column " << found.view.cols;
+      }
+    }
+  }
+}
+
+bool SameBits(const Padded& a, const Padded& b) {
+  return std::memcmp(a.f32.data(), b.f32.data(), a.f32.size() * 4) == 0 && std::memcmp(a.bf16.data(), b.bf16.data(), a.bf16.size() * 2) == 0;
+}
+
+int64_t Any(int64_t low, int64_t high) { return *rc::gen::inRange<int64_t>(low, high + 1); }
+DType AnyActivation() { return *rc::gen::element(DType::kF32, DType::kBF16); }
+int64_t AnyCols(DType type) {
+  const int64_t block = InfoOf(type).block_elements;
+  return block == 1 ? Any(1, 100) : block * Any(1, block == 32 ? 5 : 2);
+}
+
+struct Case {
+  std::deque<Weight> weights;
+  std::deque<Padded> inputs;
+  std::vector<LinearTerm> terms;
+  double unit = 0;
+};
+
+// One to three terms: `of_rows` gives x the width of the weight's rows (gradient) instead of its columns.
+Case AnyCase(const ThreadPool& pool, DType type, int64_t m, int64_t fixed, bool gradient, Random& random) {
+  Case c;
+  const int64_t count = Any(1, 3);
+  for (int64_t i = 0; i < count; ++i) {
+    const DType t = i == 0 ? type : *rc::gen::element(DType::kF32, DType::kBF16);
+    const int64_t rows = gradient ? Any(1, 80) : fixed;
+    const int64_t cols = gradient ? fixed : AnyCols(t);
+    c.weights.push_back(RandomWeight(pool, t, rows, cols, random));
+    c.inputs.emplace_back(AnyActivation(), m, gradient ? rows : cols, random);
+    c.terms.push_back({c.inputs.back().view, &c.weights.back()});
+    double largest = 0;
+    std::vector<float> row(static_cast<size_t>(cols));
+    for (int64_t r = 0; r < rows; ++r) {
+      ReadWeightRow(c.weights.back(), r, row.data());
+      for (float v : row) largest = std::max(largest, std::abs(static_cast<double>(v)));
+    }
+    c.unit += 4e-6 * largest * static_cast<double>(gradient ? rows : cols) + 1e-5;
+  }
+  return c;
+}
+
+RC_GTEST_PROP(Linear, EveryTypeAndInstructionSetAgreesWithTheReference, ()) {
+  Random random{*rc::gen::arbitrary<uint64_t>(), 1, 0};
+  const ThreadPool pool(static_cast<int>(Any(1, 3)));
+  for (DType type : kTypes) {
+    const int64_t m = Any(1, 40), n = Any(1, 100);
+    const Case c = AnyCase(pool, type, m, n, false, random);
+    const bool accumulate = *rc::gen::arbitrary<bool>();
+    std::vector<float> bias;
+    if (*rc::gen::arbitrary<bool>()) {
+      for (int64_t i = 0; i < n; ++i) bias.push_back(random.Normal());
+    }
+    const Padded y(AnyActivation(), m, n, random);
+    for (const Runtime& rt : Modes(pool)) {
+      Padded found = y, expected = y;
+      Linear(rt, c.terms, bias.empty() ? nullptr : bias.data(), found.view, accumulate);
+      ref::Linear(rt, c.terms, bias.empty() ? nullptr : bias.data(), expected.view, accumulate);
+      ExpectNear(found, expected, c.unit, Describe(rt) + " " + std::string(NameOf(type)));
+    }
+  }
+}
+
+RC_GTEST_PROP(LinearInputGradient, EveryTypeAndInstructionSetAgreesWithTheReference, ()) {
+  Random random{*rc::gen::arbitrary<uint64_t>(), 2, 0};
+  const ThreadPool pool(static_cast<int>(Any(1, 3)));
+  for (DType type : kTypes) {
+    const int64_t m = Any(1, 40), k = AnyCols(type);
+    const Case c = AnyCase(pool, type, m, k, true, random);
+    const bool accumulate = *rc::gen::arbitrary<bool>();
+    const Padded d_x(AnyActivation(), m, k, random);
+    for (const Runtime& rt : Modes(pool)) {
+      Padded found = d_x, expected = d_x;
+      LinearInputGradient(rt, c.terms, found.view, accumulate);
+      ref::LinearInputGradient(rt, c.terms, expected.view, accumulate);
+      ExpectNear(found, expected, c.unit, Describe(rt) + " " + std::string(NameOf(type)));
+    }
+  }
+}
+
+RC_GTEST_PROP(OuterProductGradient, EveryInstructionSetAgreesWithTheReference, ()) {
+  Random random{*rc::gen::arbitrary<uint64_t>(), 3, 0};
+  const ThreadPool pool(static_cast<int>(Any(1, 3)));
+  const int64_t t = Any(1, 70), p = Any(1, 100), q = Any(1, 100);
+  const Padded a(AnyActivation(), t, p, random), b(AnyActivation(), t, q, random), c(DType::kF32, p, q, random);
+  const bool accumulate = *rc::gen::arbitrary<bool>();
+  for (const Runtime& rt : Modes(pool)) {
+    Padded found = c, expected = c;
+    OuterProductGradient(rt, a.view, b.view, 0.5f, found.view, accumulate);
+    ref::OuterProductGradient(rt, a.view, b.view, 0.5f, expected.view, accumulate);
+    ExpectNear(found, expected, 2e-5 * static_cast<double>(t), Describe(rt));
+  }
+}
+
+// What a row gives must depend neither on the rows around it nor on the threads.
+RC_GTEST_PROP(Linear, ARowHasTheSameBitsAloneAndAmongOthers, ()) {
+  Random random{*rc::gen::arbitrary<uint64_t>(), 4, 0};
+  const ThreadPool one(1), two(2), three(3);
+  for (DType type : kTypes) {
+    const int64_t m = Any(9, 40), n = Any(1, 100);
+    const Case c = AnyCase(one, type, m, n, false, random);
+    const Padded y(AnyActivation(), m, n, random);
+    for (Runtime rt : Modes(one)) {
+      Padded all = y;
+      Linear(rt, c.terms, nullptr, all.view, true);
+      for (const ThreadPool* pool : {&two, &three}) {
+        rt.pool = pool;
+        Padded again = y;
+        Linear(rt, c.terms, nullptr, again.view, true);
+        ASSERT_TRUE(SameBits(all, again)) << Describe(rt) << " " << NameOf(type) << ", " << pool->threads() << " threads";
+      }
+      Padded parts = y;
+      for (int64_t row = 0, count; row < m; row += count) {
+        count = std::min(m - row, Any(1, 12));
+        std::vector<LinearTerm> terms = c.terms;
+        for (LinearTerm& t : terms) {
+          const MatrixView x = {const_cast<void*>(t.x.data), t.x.dtype, t.x.rows, t.x.cols, t.x.stride};
+          t.x = x.Rows(row, count);
+        }
+        Linear(rt, terms, nullptr, parts.view.Rows(row, count), true);
+      }
+      ASSERT_TRUE(SameBits(all, parts)) << Describe(rt) << " " << NameOf(type);
+    }
+  }
+}
+
+TEST(Linear, ManyRowsInSeveralBlocks) {
+  Random random{5, 5, 0};
+  const ThreadPool one(1), three(3);
+  const Weight w = RandomWeight(one, DType::kQ4_1, 48, 64, random);
+  const Padded x(DType::kBF16, 1601, 64, random), y(DType::kF32, 1601, 48, random);
+  const LinearTerm term = {x.view, &w};
+  for (Runtime rt : Modes(one)) {
+    Padded expected = y, alone = y, threaded = y;
+    ref::Linear(rt, {&term, 1}, nullptr, expected.view);
+    Linear(rt, {&term, 1}, nullptr, alone.view);
+    rt.pool = &three;
+    Linear(rt, {&term, 1}, nullptr, threaded.view);
+    ExpectNear(alone, expected, 1e-4, Describe(rt));
+    EXPECT_TRUE(SameBits(alone, threaded));
+  }
+}
+
+TEST(OuterProductGradient, SameBitsForAnyThreads) {
+  Random random{6, 6, 0};
+  const ThreadPool one(1), three(3);
+  const Padded a(DType::kBF16, 65, 130, random), b(DType::kF32, 65, 16, random), c(DType::kF32, 130, 16, random);
+  for (Runtime rt : Modes(one)) {
+    Padded alone = c, threaded = c;
+    OuterProductGradient(rt, a.view, b.view, 2.0f, alone.view);
+    rt.pool = &three;
+    OuterProductGradient(rt, a.view, b.view, 2.0f, threaded.view);
+    EXPECT_TRUE(SameBits(alone, threaded)) << Describe(rt);
+  }
+}
+
+}  // namespace
+}  // namespace hew
