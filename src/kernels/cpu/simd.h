@@ -29,6 +29,20 @@
 
 namespace hew::HEW_SIMD {
 
+#if !defined(HEW_ISA_SCALAR)
+// The lanes in a fixed order: halves joined to halves.
+HEW_INLINE float Sum(__m256 a) {
+  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+HEW_INLINE float Highest(__m256 a) {
+  const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+#endif
+
 #if defined(HEW_ISA_AVX512)
 
 inline constexpr int kLanes = 16;
@@ -71,6 +85,41 @@ HEW_INLINE void StoreBf16Pairs(uint32_t* p, F32x low, F32x high) {
 // acc + a.low * b.low + a.high * b.high on bf16 pairs, in the processor's fixed order.
 HEW_INLINE F32x DotBf16(F32x acc, F32x a, F32x b) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)_mm512_castps_si512(a.v), (__m512bh)_mm512_castps_si512(b.v))};
+}
+HEW_INLINE float Sum(F32x a) { return Sum(_mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1))); }
+HEW_INLINE float Highest(F32x a) {
+  return Highest(_mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1)));
+}
+// Two rows of bf16 values as words of a pair each.
+HEW_INLINE void StorePairsOfBf16(uint32_t* p, const uint16_t* low, const uint16_t* high) {
+  const __m512i lo = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)));
+  const __m512i hi = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)));
+  _mm512_storeu_si512(p, _mm512_or_si512(lo, _mm512_slli_epi32(hi, 16)));
+}
+// Lane j of vector i and lane i of vector j change places.
+HEW_INLINE void Transpose(F32x* x) {
+  __m512 t[16], u[16];
+  HEW_UNROLL
+  for (int i = 0; i < 16; i += 2) {  // within quarters: rows in pairs
+    t[i] = _mm512_unpacklo_ps(x[i].v, x[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+  }
+  HEW_UNROLL
+  for (int i = 0; i < 16; i += 4) {  // rows in fours: u[i + c] holds lane c of each quarter
+    u[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+    u[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  HEW_UNROLL
+  for (int c = 0; c < 4; ++c) {  // quarters of four vectors, turned
+    const __m512 a = _mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), b = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88);
+    const __m512 d = _mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd), e = _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd);
+    x[c].v = _mm512_shuffle_f32x4(a, b, 0x88);
+    x[8 + c].v = _mm512_shuffle_f32x4(a, b, 0xdd);
+    x[4 + c].v = _mm512_shuffle_f32x4(d, e, 0x88);
+    x[12 + c].v = _mm512_shuffle_f32x4(d, e, 0xdd);
+  }
 }
 
 #elif defined(HEW_ISA_AVX2)
@@ -120,6 +169,29 @@ HEW_INLINE F32x ScaleByPowerOf2(F32x a, F32x n) {  // in two steps, so that n = 
 HEW_INLINE F32x Iota() { return {_mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7)}; }
 HEW_INLINE F32x FromWords(const uint32_t* p) {
   return {_mm256_castsi256_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+HEW_INLINE float Sum(F32x a) { return Sum(a.v); }
+HEW_INLINE float Highest(F32x a) { return Highest(a.v); }
+// Lane j of vector i and lane i of vector j change places.
+HEW_INLINE void Transpose(F32x* x) {
+  __m256 t[8], u[8];
+  HEW_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(x[i].v, x[i + 1].v);
+    t[i + 1] = _mm256_unpackhi_ps(x[i].v, x[i + 1].v);
+  }
+  HEW_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  HEW_UNROLL
+  for (int c = 0; c < 4; ++c) {
+    x[c].v = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+    x[4 + c].v = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+  }
 }
 
 #else
@@ -173,6 +245,9 @@ HEW_INLINE F32x ScaleByPowerOf2(F32x a, F32x n) {
 }
 HEW_INLINE F32x Iota() { return {0}; }
 HEW_INLINE F32x FromWords(const uint32_t* p) { return {FloatOf(*p)}; }
+HEW_INLINE float Sum(F32x a) { return a.v; }
+HEW_INLINE float Highest(F32x a) { return a.v; }
+HEW_INLINE void Transpose(F32x*) {}
 
 #endif
 
@@ -196,23 +271,6 @@ HEW_INLINE void StoreBf16Part(uint16_t* p, F32x a, int64_t n) {
   uint16_t t[kLanes];
   StoreBf16(t, a);
   for (int64_t i = 0; i < n; ++i) p[i] = t[i];
-}
-
-// The lanes in a fixed order: halves added to halves.
-HEW_INLINE float Sum(F32x a) {
-  float t[kLanes];
-  Store(t, a);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) t[i] += t[i + width];
-  }
-  return t[0];
-}
-HEW_INLINE float Highest(F32x a) {
-  float t[kLanes];
-  Store(t, a);
-  float top = t[0];
-  for (int i = 1; i < kLanes; ++i) top = t[i] > top ? t[i] : top;
-  return top;
 }
 
 // Values of a row as fp32 vectors. The branch on the type goes the same way for a whole row.

@@ -9,8 +9,9 @@ namespace hew::HEW_SIMD {
 // x = n ln 2 + r with |r| <= ln 2 / 2, then a polynomial of degree 6 in r (Cephes' expf coefficients).
 HEW_INLINE F32x Exp(F32x x) {
   const F32x low = Set(-87.33654f), high = Set(88.72283f);
-  const F32x n = Round(Min(Max(x, low), high) * Set(1.44269504f));
-  F32x r = Fma(n, Set(-0.693359375f), Min(Max(x, low), high));
+  const F32x inside = Min(high, Max(low, x));  // in this order both keep a NaN of x
+  const F32x n = Round(inside * Set(1.44269504f));
+  F32x r = Fma(n, Set(-0.693359375f), inside);
   r = Fma(n, Set(2.12194440e-4f), r);
   F32x p = Set(1.9875691500e-4f);
   p = Fma(p, r, Set(1.3981999507e-3f));
@@ -19,10 +20,8 @@ HEW_INLINE F32x Exp(F32x x) {
   p = Fma(p, r, Set(1.6666665459e-1f));
   p = Fma(p, r, Set(5.0000001201e-1f));
   p = Fma(p, r * r, r) + Set(1.0f);
-  F32x y = ScaleByPowerOf2(p, n);
-  y = Select(Less(x, low), Set(0.0f), y);
-  y = Select(Less(high, x), Set(__builtin_inff()), y);
-  return Select(Less(x, high), y, Select(Less(high, x), y, y + (x - x)));  // a NaN stays one
+  const F32x y = ScaleByPowerOf2(p, n);
+  return Select(Less(x, low), Set(0.0f), Select(Less(high, x), Set(__builtin_inff()), y));
 }
 
 HEW_INLINE F32x Sigmoid(F32x x) { return Set(1.0f) / (Set(1.0f) + Exp(Set(0.0f) - x)); }
