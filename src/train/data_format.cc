@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/json.h"
+#include "base/shown.h"
 
 namespace hew {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::pair<std::string_view, DataFormat> kNames[] = {
 std::string FieldNames(const Json& object) {
   std::string names;
   for (const auto& [key, value] : object.items()) names += (names.empty() ? "" : ", ") + key.substr(0, 40);
-  return names.empty() ? "none" : names.substr(0, 200);
+  return names.empty() ? "none" : Shown(names, 200);
 }
 
 // A field that must be text. `where` already names the row.
@@ -71,7 +72,7 @@ Result<float> MessageWeight(const Json& message, const std::string& where, const
   const auto found = message.find("weight");
   if (found == message.end() || found->is_null()) return 1.0f;
   const double weight = found->is_number() ? found->get<double>() : std::nan("");
-  if (!(weight >= 0 && weight <= 1)) return BadInput("{}.weight: expected a number from 0 to 1, found {}", where, found->dump());
+  if (!(weight >= 0 && weight <= 1)) return BadInput("{}.weight: expected a number from 0 to 1, found {}", where, Shown(found->dump()));
   return static_cast<float>(weight);
 }
 
@@ -235,7 +236,7 @@ Result<NormalRow> FromShareGpt(const DataRow& data) {
     HEW_ASSIGN(const std::string from, TextField(turn, here, "from"));
     HEW_ASSIGN(const std::string value, TextField(turn, here, "value"));
     const std::string_view role = RoleOfSpeaker(from);
-    if (role.empty()) return BadInput("{}: from: expected human, gpt, system, function_call or observation, found '{}'", here, from);
+    if (role.empty()) return BadInput("{}: from: expected human, gpt, system, function_call or observation, found '{}'", here, Shown(from));
     if (role == "call") {
       HEW_RETURN_IF_ERROR(AddCall(value, here, &row));
     } else {

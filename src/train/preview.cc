@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/json.h"
+#include "base/shown.h"
 
 namespace hew {
 namespace {

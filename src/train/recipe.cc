@@ -6,6 +6,7 @@
 #include <toml++/toml.h>
 
 #include "base/file.h"
+#include "base/shown.h"
 #include "train/settings.h"
 
 namespace hew {
@@ -119,7 +120,7 @@ Status ParseRecipe(std::string_view toml_text, const std::string& name, TuneSett
   for (const auto& [key, node] : parsed.table()) {
     const std::string where = fmt::format("{}: line {}", name, key.source().begin.line);
     const SettingSpec* spec = FindSetting(key.str());
-    if (!spec) return BadInput("{}: unknown setting '{}'{}", where, std::string(key.str()), Suggestion(key.str()));
+    if (!spec) return BadInput("{}: unknown setting '{}'{}", where, Shown(key.str()), Suggestion(key.str()));
     if (auto set = SetFromNode(*spec, node, settings); !set) return Annotate(where, std::move(set).error());
   }
   return {};
@@ -133,11 +134,14 @@ Status ReadRecipe(const std::string& path, TuneSettings* settings) {
 std::string WriteRecipe(const TuneSettings& settings) {
   std::string out;
   for (const auto& spec : TuneSettingSpecs()) {
-    out += std::string(spec.name) + " = ";
     std::visit(
         [&](auto field) {
           const auto& value = settings.*field;
           using T = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>>) {
+            if (value.empty()) return;
+          }
+          out += std::string(spec.name) + " = ";
           if constexpr (std::is_same_v<T, std::string>) {
             out += Quoted(value);
           } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
@@ -150,9 +154,9 @@ std::string WriteRecipe(const TuneSettings& settings) {
           } else {
             out += fmt::format("{}", value);
           }
+          out += "\n";
         },
         spec.field);
-    out += "\n";
   }
   return out;
 }

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <limits>
+
+#include "base/shown.h"
 
 namespace hew {
 namespace {
@@ -97,7 +98,7 @@ Status CheckField(const SettingSpec& spec, const TuneSettings& settings) {
     if (!InRange(spec, value)) return BadInput("{}: expected {}, found {}", spec.name, RangeText(spec, "a number"), value);
   } else if (const auto* text = std::get_if<std::string S::*>(&spec.field); text && !spec.choices.empty()) {
     if (!IsChoice(spec.choices, settings.**text)) {
-      return BadInput("{}: expected one of {}, found '{}'", spec.name, spec.choices, settings.**text);
+      return BadInput("{}: expected one of {}, found '{}'", spec.name, spec.choices, Shown(settings.**text));
     }
   }
   return {};
@@ -135,11 +136,11 @@ std::string FlagOf(const SettingSpec& spec) {
 Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, TuneSettings* settings) {
   if (const auto* whole = std::get_if<int64_t S::*>(&spec.field)) {
     if (!ParseNumber(text, &(settings->**whole))) {
-      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a whole number"), text);
+      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a whole number"), Shown(text));
     }
   } else if (const auto* number = std::get_if<double S::*>(&spec.field)) {
     if (!ParseNumber(text, &(settings->**number))) {
-      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a number"), text);
+      return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a number"), Shown(text));
     }
   } else if (const auto* flag = std::get_if<bool S::*>(&spec.field)) {
     if (text != "true" && text != "false") return BadInput("{}: expected true or false, found '{}'", spec.name, text);
