@@ -8,36 +8,40 @@
 namespace hew {
 namespace {
 
-// Scores, probabilities and outputs of one tile with one key block.
+// Highest score, sum and unscaled output of each tile row, over one block or over all so far.
+struct Partial {
+  float *highest, *sum, *out;  // [rows], [rows], [rows, padded_dim]
+
+  static int64_t Size(const AttentionCall& call, int64_t rows) { return rows * (call.padded_dim + 2) + 48; }
+  Partial(const AttentionCall& call, int64_t rows, Scratch* memory)
+      : highest(memory->Floats(rows)), sum(memory->Floats(rows)), out(memory->Floats(rows * call.padded_dim)) {}
+  // No block so far: the first one merged replaces everything.
+  void Reset(int64_t rows) { std::fill_n(highest, rows, -std::numeric_limits<float>::infinity()); }
+};
+
+// Operands, scores and sums of one worker's tile with one key block.
 struct ForwardWorkspace {
   Scratch memory;
   uint32_t* queries;  // [tile rows, dim_words]
   uint32_t* keys;     // [dim_words, block]
   uint32_t* values;   // [block words, padded_dim]
   float* scores;      // [tile rows, block]
+  Partial part, total;
   std::vector<const void*> rows;
 
   ForwardWorkspace(const AttentionCall& call, int64_t tile_rows, int64_t block)
-      : memory(tile_rows * (call.dim_words + block) + (call.dim_words + call.padded_dim) * block + 64) {
-    queries = memory.Words(tile_rows * call.dim_words);
-    keys = memory.Words(call.dim_words * block);
-    values = memory.Words(call.padded_dim * block);
-    scores = memory.Floats(tile_rows * block);
-  }
+      : memory(tile_rows * (call.dim_words + block) + (call.dim_words + call.padded_dim) * block +
+               2 * Partial::Size(call, tile_rows) + 64),
+        queries(memory.Words(tile_rows * call.dim_words)),
+        keys(memory.Words(call.dim_words * block)),
+        values(memory.Words(call.padded_dim * block)),
+        scores(memory.Floats(tile_rows * block)),
+        part(call, tile_rows, &memory),
+        total(call, tile_rows, &memory) {}
 };
 
-// Highest score, sum and unscaled output of each tile row, over one block or over all so far.
-struct Partial {
-  std::vector<float> highest, sum, out;  // [rows], [rows], [rows, padded_dim]
-
-  void Reset(int64_t rows, int64_t padded_dim) {
-    highest.assign(static_cast<size_t>(rows), -std::numeric_limits<float>::infinity());
-    sum.assign(static_cast<size_t>(rows), 0);
-    out.assign(static_cast<size_t>(rows * padded_dim), 0);
-  }
-};
-
-void AttendBlock(const AttentionCall& call, const QueryTile& tile, int64_t block_index, ForwardWorkspace* w, Partial* result) {
+void AttendBlock(const AttentionCall& call, const QueryTile& tile, int64_t block_index, ForwardWorkspace* w,
+                 const Partial& result) {
   const AttentionKernels& kernels = call.kernels;
   const KeyBlock block = BlockOf(call, tile, block_index);
   const int64_t m = tile.rows * call.group;
@@ -48,30 +52,27 @@ void AttendBlock(const AttentionCall& call, const QueryTile& tile, int64_t block
   for (int64_t r = 0; r < m; ++r) {
     const VisibleKeys visible = VisibleIn(call, block, tile.position(r, call.group));
     kernels.softmax(call.pair, rule, w->scores + r * block.padded, visible.lo, visible.hi, block.padded,
-                    &result->highest[static_cast<size_t>(r)], &result->sum[static_cast<size_t>(r)]);
+                    result.highest + r, result.sum + r);
   }
   kernels.pack_row_words(call.pair, KeyRows(call, tile, block, tile.segment->v, &w->rows), w->values, call.padded_dim);
   kernels.multiply(call.pair, {reinterpret_cast<const uint32_t*>(w->scores), block.padded, 1}, m, call.Words(block.count),
-                   w->values, call.padded_dim, call.padded_dim, result->out.data(), call.padded_dim, false);
+                   w->values, call.padded_dim, call.padded_dim, result.out, call.padded_dim, false);
 }
 
-void Merge(const AttentionCall& call, int64_t rows, const Partial& block, Partial* total) {
+void Merge(const AttentionCall& call, int64_t rows, const Partial& block, const Partial& total) {
   for (int64_t r = 0; r < rows; ++r) {
-    const size_t n = static_cast<size_t>(r);
     const int64_t at = r * call.padded_dim;
-    call.kernels.merge(block.highest[n], block.sum[n], block.out.data() + at, &total->highest[n], &total->sum[n],
-                       total->out.data() + at, call.padded_dim);
+    call.kernels.merge(block.highest[r], block.sum[r], block.out + at, total.highest + r, total.sum + r, total.out + at,
+                       call.padded_dim);
   }
 }
 
 void StoreTile(const AttentionCall& call, const QueryTile& tile, const Partial& total, MatrixView out, float* log_sum_exp) {
   for (int64_t r = 0; r < tile.rows * call.group; ++r) {
-    const int64_t row = tile.segment->query_begin + tile.first + r / call.group;
-    const int64_t head = tile.kv_head * call.group + r % call.group, col = head * call.shape.head_dim;
-    const float sum = total.sum[static_cast<size_t>(r)];
-    const Row to = out.dtype == DType::kBF16 ? Row{out.bf16(row) + col, true} : Row{out.f32(row) + col, false};
-    call.kernels.finish(total.out.data() + r * call.padded_dim, 1 / sum, call.shape.head_dim, to);
-    if (log_sum_exp) log_sum_exp[row * call.shape.heads + head] = total.highest[static_cast<size_t>(r)] + std::log(sum);
+    const TilePlace at = PlaceOf(call, tile, r);
+    call.kernels.finish(total.out + r * call.padded_dim, 1 / total.sum[r], call.shape.head_dim,
+                        RowAt(out, at.row, at.head * call.shape.head_dim));
+    if (log_sum_exp) log_sum_exp[at.row * call.shape.heads + at.head] = total.highest[r] + std::log(total.sum[r]);
   }
 }
 
@@ -111,37 +112,36 @@ void AttentionForward(const Runtime& rt, const AttentionShape& shape, ConstMatri
     }
   }
   if (blocks.size() > tiles.size()) {
-    std::vector<Partial> partials(blocks.size());
+    Scratch memory(static_cast<int64_t>(blocks.size() + 1) * Partial::Size(call, tile_rows));
+    Partial total(call, tile_rows, &memory);
+    std::vector<Partial> parts;
+    for (const BlockTask& block : blocks) parts.emplace_back(call, tiles[block.tile].rows * call.group, &memory);
     RunTasks<ForwardWorkspace>(rt, static_cast<int64_t>(blocks.size()), products, make, [&](int64_t task, ForwardWorkspace& w) {
       const BlockTask& block = blocks[static_cast<size_t>(task)];
-      const QueryTile& tile = tiles[block.tile];
-      Partial& part = partials[static_cast<size_t>(task)];
-      part.Reset(tile.rows * call.group, call.padded_dim);
-      pack_queries(tile, &w);
-      AttendBlock(call, tile, block.block, &w, &part);
+      pack_queries(tiles[block.tile], &w);
+      AttendBlock(call, tiles[block.tile], block.block, &w, parts[static_cast<size_t>(task)]);
     });
-    Partial total;
     for (size_t i = 0; i < blocks.size(); ++i) {
       const QueryTile& tile = tiles[blocks[i].tile];
       const int64_t m = tile.rows * call.group;
-      if (i == 0 || blocks[i].tile != blocks[i - 1].tile) total.Reset(m, call.padded_dim);
-      Merge(call, m, partials[i], &total);
-      if (i + 1 == blocks.size() || blocks[i].tile != blocks[i + 1].tile) StoreTile(call, tile, total, out, log_sum_exp);
+      const bool first = i == 0 || blocks[i - 1].tile != blocks[i].tile;
+      const bool last = i + 1 == blocks.size() || blocks[i + 1].tile != blocks[i].tile;
+      if (first) total.Reset(m);
+      Merge(call, m, parts[i], total);
+      if (last) StoreTile(call, tile, total, out, log_sum_exp);
     }
     return;
   }
   RunTasks<ForwardWorkspace>(rt, static_cast<int64_t>(tiles.size()), products, make, [&](int64_t task, ForwardWorkspace& w) {
     const QueryTile& tile = tiles[static_cast<size_t>(task)];
     const int64_t m = tile.rows * call.group;
-    Partial part, total;
-    part.Reset(m, call.padded_dim);
-    total.Reset(m, call.padded_dim);
     pack_queries(tile, &w);
+    w.total.Reset(m);
     for (int64_t b = FirstBlock(call, tile); b * kKeyBlock < tile.keys(); ++b) {
-      AttendBlock(call, tile, b, &w, &part);
-      Merge(call, m, part, &total);
+      AttendBlock(call, tile, b, &w, w.part);
+      Merge(call, m, w.part, w.total);
     }
-    StoreTile(call, tile, total, out, log_sum_exp);
+    StoreTile(call, tile, w.total, out, log_sum_exp);
   });
 }
 

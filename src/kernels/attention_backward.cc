@@ -127,7 +127,7 @@ void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t blo
   kernels.pack_rows(call.pair, ds, w->ds_rows, call.Words(ld));
 
   kernels.multiply(call.pair, {w->ds_rows, call.Words(ld), 1}, m, call.Words(block.count), w->k_words, dim, dim, w->d_q, dim,
-                   true);
+                   block_index > FirstBlock(call, tile));
   const auto add_to_rows = [&](const uint32_t* left, const uint32_t* right, float* sums) {
     kernels.multiply(call.pair, {left, 1, ld}, block.count, call.Words(m), right, dim, dim, w->d_kv, dim, false);
     for (int64_t j = 0; j < block.count; ++j) {
@@ -140,17 +140,9 @@ void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t blo
   add_to_rows(w->ds_words, w->q_words, g.d_k);
 }
 
-Row RowAt(MatrixView m, int64_t row, int64_t col) {
-  return m.dtype == DType::kBF16 ? Row{m.bf16(row) + col, true} : Row{m.f32(row) + col, false};
-}
-
 void BackwardTile(const AttentionCall& call, const QueryTile& tile, const Gradients& g, BackwardWorkspace* w) {
   const AttentionKernels& kernels = call.kernels;
   const int64_t m = tile.rows * call.group, dim = call.shape.head_dim;
-  const auto place = [&](int64_t r) {
-    const int64_t row = tile.segment->query_begin + tile.first + r / call.group;
-    return std::pair(row, tile.kv_head * call.group + r % call.group);
-  };
   const RowSet queries = TileRows(call, tile, g.q, &w->rows);
   kernels.pack_rows(call.pair, queries, w->q_rows, call.dim_words);
   kernels.pack_row_words(call.pair, queries, w->q_words, call.padded_dim);
@@ -160,14 +152,13 @@ void BackwardTile(const AttentionCall& call, const QueryTile& tile, const Gradie
   std::vector<const void*> out_rows;
   const RowSet out = TileRows(call, tile, g.out, &out_rows);
   for (int64_t r = 0; r < m; ++r) {
-    const auto [row, head] = place(r);
+    const auto [row, head] = PlaceOf(call, tile, r);
     w->lse[r] = g.log_sum_exp[row * call.shape.heads + head];
     w->delta[r] = kernels.dot({d_out.rows[r], d_out.bf16}, {out.rows[r], out.bf16}, dim);
   }
-  std::fill(w->d_q, w->d_q + m * call.padded_dim, 0.0f);
   for (int64_t b = FirstBlock(call, tile); b * kKeyBlock < tile.keys(); ++b) BackwardBlock(call, tile, b, g, w);
   for (int64_t r = 0; r < m; ++r) {
-    const auto [row, head] = place(r);
+    const auto [row, head] = PlaceOf(call, tile, r);
     kernels.finish(w->d_q + r * call.padded_dim, 1, dim, RowAt(g.d_q, row, head * dim));
   }
 }

@@ -44,6 +44,19 @@ struct QueryTile {
 // Tiles of about 96 matrix rows, equal as far as they go.
 void AppendTiles(const AttentionCall& call, const AttentionSegment& segment, int64_t kv_head, std::vector<QueryTile>* tiles);
 
+// Where a tile row stands in a matrix [M, heads * head_dim].
+struct TilePlace {
+  int64_t row, head;
+};
+inline TilePlace PlaceOf(const AttentionCall& call, const QueryTile& tile, int64_t tile_row) {
+  return {tile.segment->query_begin + tile.first + tile_row / call.group,
+          tile.kv_head * call.group + tile_row % call.group};
+}
+
+inline Row RowAt(MatrixView m, int64_t row, int64_t col) {
+  return m.dtype == DType::kBF16 ? Row{m.bf16(row) + col, true} : Row{m.f32(row) + col, false};
+}
+
 // First key block any row of the tile sees.
 int64_t FirstBlock(const AttentionCall& call, const QueryTile& tile);
 
