@@ -1,0 +1,136 @@
+// What the tests of model/ share: runtimes of every kind this machine has, and small random models of mixed types.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "model/decoder.h"
+#include "tensor/codec.h"
+
+namespace hew::test {
+
+// Every instruction set and precision of this machine.
+inline std::vector<Runtime> AllRuntimes(const ThreadPool& pool) {
+  std::vector<Runtime> list;
+  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+    if (!IsaAvailable(isa)) continue;
+    list.push_back({&pool, isa, Precision::kFp32});
+    if (list.back().isa == Isa::kAvx512) list.push_back({&pool, isa, Precision::kDefault});
+  }
+  return list;
+}
+
+inline std::string Describe(const Runtime& rt) {
+  return std::string(NameOf(rt.isa)) + (rt.bf16() ? " bf16, " : " fp32, ") + std::to_string(rt.pool->threads()) + " threads";
+}
+
+inline std::vector<float> RandomValues(Random& random, int64_t count, float mean, float spread) {
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& v : values) v = mean + spread * random.Normal();
+  return values;
+}
+
+inline Weight RandomWeight(const ThreadPool& pool, Random& random, DType type, int64_t rows, int64_t cols, float spread) {
+  std::string bytes;
+  for (int64_t i = 0; i < rows; ++i) {
+    std::string row(static_cast<size_t>(RowBytes(type, cols)), '\0');
+    EncodeRow(type, RandomValues(random, cols, 0, spread), row);
+    bytes += row;
+  }
+  auto weight = MakeWeight(pool, type, rows, cols, bytes);
+  EXPECT_TRUE(weight) << weight.error().message;
+  return *std::move(weight);
+}
+
+// Two layers, four heads on two, weights of `types` by turns, some biases; logits of a useful size.
+inline Model TinyModel(const ThreadPool& pool, const std::vector<DType>& types, uint64_t seed = 3) {
+  Model model;
+  ModelConfig& c = model.config;
+  c.architecture = "llama";
+  c.vocab_size = 70;
+  c.hidden_size = 64;
+  c.intermediate_size = 96;
+  c.num_hidden_layers = 2;
+  c.num_attention_heads = 4;
+  c.num_key_value_heads = 2;
+  c.head_dim = 16;
+  c.max_position_embeddings = 512;
+  c.tie_word_embeddings = true;
+  c.attention_bias = true;
+  Random random{seed, 0, 0};
+  size_t turn = 0;
+  const auto next = [&](int64_t rows, int64_t cols, float spread) {
+    return RandomWeight(pool, random, types[turn++ % types.size()], rows, cols, spread);
+  };
+  model.embed_tokens = next(c.vocab_size, c.hidden_size, 0.3f);
+  model.final_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
+  model.layers.resize(2);
+  for (LayerWeights& layer : model.layers) {
+    layer.input_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
+    layer.post_attention_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
+    for (Projection p : kProjections) {
+      const auto [out, in] = ProjectionShape(c, p);
+      layer.projections[static_cast<size_t>(p)] = next(out, in, 0.15f);
+      if (p <= Projection::kV) layer.biases[static_cast<size_t>(p)] = RandomValues(random, out, 0, 0.1f);
+    }
+  }
+  model.rope = MakeRopeTable(pool, c);
+  return model;
+}
+
+// An adapter whose B is not zero, so that it does something.
+inline LoraAdapter RandomAdapter(const Runtime& rt, const LoraConfig& config, const Model& model, uint64_t seed) {
+  auto adapter = LoraAdapter::Create(rt, config, model, seed);
+  EXPECT_TRUE(adapter) << adapter.error().message;
+  Random random{seed, 1000, 0};
+  for (const LoraModule& m : adapter->modules) {
+    for (int64_t i = 0; i < m.out * m.rank; ++i) adapter->parameters[m.b_offset + static_cast<size_t>(i)] = 0.2f * random.Normal();
+    for (int64_t i = 0; config.dora && i < m.out; ++i) {
+      adapter->parameters[m.magnitude_offset + static_cast<size_t>(i)] *= 1 + 0.2f * random.Normal();
+    }
+  }
+  adapter->Pack(rt, model);
+  return *std::move(adapter);
+}
+
+inline std::vector<int32_t> RandomIds(uint64_t seed, int64_t count, int64_t vocab) {
+  Random random{seed, 7, 0};
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  for (int32_t& id : ids) id = static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab)));
+  return ids;
+}
+
+// Logits [ids.size(), vocab_size] of one sequence, from an empty cache.
+inline Matrix LogitsOf(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
+                       std::span<const int32_t> ids) {
+  KvCache cache(rt, model.config, static_cast<int64_t>(ids.size()));
+  const SequenceRows rows{ids, &cache};
+  const Matrix hidden = DecoderForward(rt, model, adapters, {&rows, 1});
+  Matrix logits(DType::kF32, hidden.row_count(), model.config.vocab_size);
+  ComputeLogits(rt, model, hidden.view(), logits.view());
+  return logits;
+}
+
+// One document per list of ids, every row but the last learned.
+inline PackedBatch PackDocuments(const std::vector<std::vector<int32_t>>& documents) {
+  PackedBatch batch;
+  for (const auto& ids : documents) {
+    const auto begin = static_cast<int64_t>(batch.ids.size());
+    batch.segments.push_back({begin, static_cast<int64_t>(ids.size()), 0, 0});
+    for (size_t i = 0; i < ids.size(); ++i) {
+      batch.ids.push_back(ids[i]);
+      batch.positions.push_back(static_cast<int32_t>(i));
+      if (i + 1 == ids.size()) continue;
+      batch.learned_rows.push_back(static_cast<int32_t>(begin) + static_cast<int32_t>(i));
+      batch.targets.push_back(ids[i + 1]);
+      batch.weights.push_back(1);
+    }
+  }
+  return batch;
+}
+
+}  // namespace hew::test
