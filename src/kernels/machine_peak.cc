@@ -81,4 +81,9 @@ MachinePeak MeasureMachine(const Runtime& rt) {
           .read_gbps = MeasureRead(*rt.pool, loops.read)};
 }
 
+double MeasureProductPeak(const Runtime& rt) {
+  const PeakLoops& loops = LoopsFor(rt.isa);
+  return MeasureLoop(*rt.pool, rt.bf16() ? loops.bf16 : loops.fp32);
+}
+
 }  // namespace hew

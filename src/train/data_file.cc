@@ -39,13 +39,13 @@ Error WithFileLine(Error error, const DataRow& row, const std::string& path) {
   if (!error.message.starts_with(prefix)) return error;
   const size_t digits = prefix.size(), end = error.message.find_first_not_of("0123456789", digits);
   const int64_t inside = std::strtoll(error.message.c_str() + digits, nullptr, 10);
-  error.message = fmt::format("{}: line {}{}", path, row.line + inside - 1, error.message.substr(std::min(end, error.message.size())));
+  error.message = fmt::format("{}:{}{}", path, row.line + inside - 1, error.message.substr(std::min(end, error.message.size())));
   return error;
 }
 
 Status TakeJson(std::string_view json, const std::string& path, int64_t line, const Take& take) {
   DataRow row;
-  row.where = fmt::format("{}: line {}", path, line);
+  row.where = fmt::format("{}:{}", path, line);
   row.line = line;
   if (json.size() > kMaxRowBytes) {
     return BadInput("{}: expected a row of at most {} bytes, found {}", row.where, kMaxRowBytes, json.size());
@@ -107,14 +107,14 @@ Status ReadArray(std::string_view bytes, const std::string& path, const Take& ta
     while (true) {
       at = skip_space(at);
       const size_t end = ValueEnd(bytes, at);
-      if (end == bytes.size()) return BadInput("{}: line {}: expected ']' after the last row, found the end of the file", path, line_at(at));
+      if (end == bytes.size()) return BadInput("{}:{}: expected ']' after the last row, found the end of the file", path, line_at(at));
       HEW_RETURN_IF_ERROR(TakeJson(bytes.substr(at, end - at), path, line_at(at), take));
       at = end + 1;
       if (bytes[end] != ',') break;
     }
   }
   at = skip_space(at);
-  if (at < bytes.size()) return BadInput("{}: line {}: expected the end of the file after the array, found more", path, line_at(at));
+  if (at < bytes.size()) return BadInput("{}:{}: expected the end of the file after the array, found more", path, line_at(at));
   return {};
 }
 
@@ -125,7 +125,7 @@ Status ReadText(std::string_view bytes, const std::string& path, const Take& tak
     while (!row.text.empty() && row.text.back() == '\n') row.text.pop_back();
     if (row.text.empty()) return {};
     row.plain = true;
-    row.where = fmt::format("{}: line {}", path, row.line);
+    row.where = fmt::format("{}:{}", path, row.line);
     auto status = take(std::move(row));
     row = DataRow();
     return status;

@@ -15,7 +15,7 @@ inline constexpr uint64_t kMaxDataFileBytes = uint64_t{4} << 30;  // after decom
 inline constexpr size_t kMaxRowBytes = size_t{16} << 20;          // of one JSON row
 
 struct DataRow {
-  std::string where;  // "train.jsonl: line 3"
+  std::string where;  // "train.jsonl:3"
   int64_t line = 0;   // where the row begins, from 1
   bool plain = false;              // a piece of a plain text file, in `text`
   nlohmann::ordered_json object;   // else: always a JSON object
@@ -25,7 +25,7 @@ struct DataRow {
 // Calls `take` for each row in order; the first error ends it. A byte-order mark is skipped, and so are blank lines.
 // A file is JSON if it begins with '{' or '[' or is called .json, .jsonl or .ndjson; .txt and .md are always text.
 // Plain text gives one row per document: pieces parted by blank lines.
-// Errors (kBadInput): "train.jsonl: line 3: ..." for anything that is not one whole JSON object of bounded size.
+// Errors (kBadInput): "train.jsonl:3: ..." for anything that is not one whole JSON object of bounded size.
 Status ReadDataFile(const std::string& path, const std::function<Status(DataRow&&)>& take);
 
 // The same over bytes already in memory (decompressed), for tests.

@@ -59,23 +59,23 @@ TEST(DataFile, ArraysGiveTheLineOfEachRow) {
 }
 
 TEST(DataFile, BrokenRowsNameTheirLine) {
-  EXPECT_THAT(Read("{\"a\":1}\n{\"a\":").error, HasSubstr("train.jsonl: line 2"));
-  EXPECT_THAT(Read("{\"a\":1}\n[1,2]\n").error, HasSubstr("train.jsonl: line 2: expected an object, found array"));
-  EXPECT_THAT(Read("{\"a\":1} {\"a\":2}\n").error, HasSubstr("train.jsonl: line 1"));
-  EXPECT_THAT(Read("{\"a\":\"\\ud800\"}\n").error, HasSubstr("train.jsonl: line 1"));
-  EXPECT_THAT(Read("{\"a\":1}\n{\"a\":\"\xff\"}\n").error, HasSubstr("train.jsonl: line 2"));
-  EXPECT_THAT(Read("{\"a\":1}\nhello\n").error, HasSubstr("train.jsonl: line 2"));
-  EXPECT_THAT(Read("{\"a\":1,\"a\":2}\n").error, HasSubstr("train.jsonl: line 1"));
-  EXPECT_THAT(Read("[{\"a\":1},\n{\"a\":1", "d.json").error, HasSubstr("d.json: line 2"));
-  EXPECT_THAT(Read("[{\"a\":1},\n{\n\"a\": oops}]", "d.json").error, HasSubstr("d.json: line 3"));
-  EXPECT_THAT(Read("[{\"a\":1}]\n{\"a\":2}", "d.json").error, HasSubstr("d.json: line 2: expected the end of the file"));
-  EXPECT_THAT(Read("[[1]]", "d.json").error, HasSubstr("d.json: line 1: expected an object, found array"));
-  EXPECT_THAT(Read(std::string("[") + std::string(100000, '['), "d.json").error, HasSubstr("d.json: line 1"));
+  EXPECT_THAT(Read("{\"a\":1}\n{\"a\":").error, HasSubstr("train.jsonl:2"));
+  EXPECT_THAT(Read("{\"a\":1}\n[1,2]\n").error, HasSubstr("train.jsonl:2: expected an object, found array"));
+  EXPECT_THAT(Read("{\"a\":1} {\"a\":2}\n").error, HasSubstr("train.jsonl:1"));
+  EXPECT_THAT(Read("{\"a\":\"\\ud800\"}\n").error, HasSubstr("train.jsonl:1"));
+  EXPECT_THAT(Read("{\"a\":1}\n{\"a\":\"\xff\"}\n").error, HasSubstr("train.jsonl:2"));
+  EXPECT_THAT(Read("{\"a\":1}\nhello\n").error, HasSubstr("train.jsonl:2"));
+  EXPECT_THAT(Read("{\"a\":1,\"a\":2}\n").error, HasSubstr("train.jsonl:1"));
+  EXPECT_THAT(Read("[{\"a\":1},\n{\"a\":1", "d.json").error, HasSubstr("d.json:2"));
+  EXPECT_THAT(Read("[{\"a\":1},\n{\n\"a\": oops}]", "d.json").error, HasSubstr("d.json:3"));
+  EXPECT_THAT(Read("[{\"a\":1}]\n{\"a\":2}", "d.json").error, HasSubstr("d.json:2: expected the end of the file"));
+  EXPECT_THAT(Read("[[1]]", "d.json").error, HasSubstr("d.json:1: expected an object, found array"));
+  EXPECT_THAT(Read(std::string("[") + std::string(100000, '['), "d.json").error, HasSubstr("d.json:1"));
 }
 
 TEST(DataFile, AHugeLineIsRefusedUnparsed) {
   const std::string line = "{\"a\":\"" + std::string(100 << 20, 'x') + "\"}\n";
-  EXPECT_THAT(Read("{\"a\":1}\n" + line).error, HasSubstr("train.jsonl: line 2: expected a row of at most 16777216 bytes, found 1048576"));
+  EXPECT_THAT(Read("{\"a\":1}\n" + line).error, HasSubstr("train.jsonl:2: expected a row of at most 16777216 bytes, found 1048576"));
 }
 
 TEST(DataFile, PlainTextIsCutAtBlankLines) {

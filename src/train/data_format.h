@@ -31,7 +31,7 @@ struct NormalRow {
 // The format that the row's fields show; errors name what was expected and which fields were found.
 Result<DataFormat> RecogniseFormat(const DataRow& row);
 
-// Errors: "train.jsonl: line 3: messages[1].content: expected text, found number".
+// Errors: "train.jsonl:3: messages[1].content: expected text, found number".
 Result<NormalRow> NormaliseRow(const DataRow& row, DataFormat format);
 
 // A prompt with its completion as a conversation of two messages, for models that talk in turns.

@@ -11,7 +11,7 @@ using testing::HasSubstr;
 
 DataRow Row(std::string_view json) {
   DataRow row;
-  row.where = "d.jsonl: line 3";
+  row.where = "d.jsonl:3";
   row.object = nlohmann::ordered_json::parse(json);
   return row;
 }
@@ -80,7 +80,7 @@ TEST(DataFormat, PromptsMayBeTextOrMessages) {
 }
 
 TEST(DataFormat, ErrorsNameTheField) {
-  EXPECT_EQ(ErrorOf(R"({"messages":[{"role":"user","content":5}]})"), "d.jsonl: line 3: messages[0].content: expected text, found number");
+  EXPECT_EQ(ErrorOf(R"({"messages":[{"role":"user","content":5}]})"), "d.jsonl:3: messages[0].content: expected text, found number");
   EXPECT_THAT(ErrorOf(R"({"messages":"hi"})"), HasSubstr("messages: expected a list of messages, found string"));
   EXPECT_THAT(ErrorOf(R"({"messages":[]})"), HasSubstr("messages: expected at least one message"));
   EXPECT_THAT(ErrorOf(R"({"messages":[{"content":"x"}]})"), HasSubstr("messages[0].role: expected text, found no such field"));

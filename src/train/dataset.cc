@@ -230,7 +230,7 @@ double TrainingExample::weight() const {
 }
 
 std::string Dataset::Where(const TrainingExample& example) const {
-  return fmt::format("{}: line {}", files[static_cast<size_t>(example.file)], example.line);
+  return fmt::format("{}:{}", files[static_cast<size_t>(example.file)], example.line);
 }
 
 std::string Dataset::Digest() const {

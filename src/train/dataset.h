@@ -47,7 +47,7 @@ struct Dataset {
   std::vector<TrainingExample> examples;
   DataCounts counts;
 
-  std::string Where(const TrainingExample& example) const;  // "train.jsonl: line 3"
+  std::string Where(const TrainingExample& example) const;  // "train.jsonl:3"
   std::string Digest() const;  // SHA-256 of ids, weights and their order
 };
 
@@ -63,7 +63,7 @@ Result<TrainingExample> EncodeRow(const NormalRow& row, const std::string& where
 // Rows of `eval` whose question (all before the last answer; the whole of a text) also stands in `train`.
 struct Overlap {
   int64_t rows = 0;
-  std::string first;  // "eval.jsonl: line 2"
+  std::string first;  // "eval.jsonl:2"
 };
 Overlap FindOverlap(const Dataset& train, const Dataset& eval);
 

@@ -129,14 +129,14 @@ Result<LossSum> Trainer::StepGradients(const std::vector<int64_t>& chosen) {
   std::fill(gradient_.begin(), gradient_.end(), 0.0f);
   const auto batches = Pack(train_.examples, chosen, plan_.packing);
   LossSum sum;
-  computed_rows_ = 0;
   for (size_t b = 0; b < batches.size(); ++b) {
     if (cancelled()) return tl::unexpected(Cancel().error());
     const LossSum part = LossAndGradients(rt_, *request_.model, *adapter_, batches[b], MaskOf(settings_, state_.optimizer.step, b),
                                           static_cast<float>(1.0 / weight), gradient_);
     sum.loss += part.loss;
     sum.weight += part.weight;
-    computed_rows_ += static_cast<int64_t>(batches[b].ids.size());
+    const auto rows = static_cast<double>(batches[b].ids.size());
+    flops_ += rows * TrainingFlopsPerRow(request_.model->config, adapter_->config, static_cast<double>(batches[b].learned_rows.size()) / rows);
   }
   return sum;
 }
@@ -169,6 +169,7 @@ Status Trainer::Step() {
   state_.useful_tokens += metrics.tokens;
   state_.learned_tokens += metrics.learned_tokens;
   state_.train_seconds += metrics.seconds;
+  flops_seconds_ += metrics.seconds;
   Report(metrics);
   return WriteMetrics({{"step", metrics.step}, {"epoch", metrics.epoch}, {"loss", metrics.loss}, {"lr", metrics.lr},
                        {"grad_norm", metrics.grad_norm}, {"tokens", metrics.tokens}, {"learned_tokens", metrics.learned_tokens},
@@ -178,13 +179,20 @@ Status Trainer::Step() {
 void Trainer::Report(const StepMetrics& metrics) {
   if (request_.on_step) request_.on_step(metrics);
   shown_loss_ = shown_loss_ == 0 ? metrics.loss : 0.9 * shown_loss_ + 0.1 * metrics.loss;
-  std::string note = fmt::format("loss {:.4f}  {:.0f} tok/s  {}", shown_loss_,
-                                 static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9), HumanBytes(PeakRssBytes()));
+  const double rate = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
+  std::string note = fmt::format("loss {:.4f}  {:.0f} tok/s", shown_loss_, rate);
+  if (const auto share = MachineShare()) note += fmt::format(" ({:.0f}% of the machine)", 100 * *share);
+  note += "  " + HumanBytes(PeakRssBytes());
   if (state_.last_eval) note += fmt::format("  eval {:.4f}", *state_.last_eval);
   progress_->Update(metrics.step, note);
 }
 
 bool Trainer::stopped_early() const { return settings_.patience > 0 && state_.evals_without_progress >= settings_.patience; }
+
+std::optional<double> Trainer::MachineShare() const {
+  if (plan_.peak_gflops <= 0 || flops_seconds_ <= 0) return std::nullopt;
+  return flops_ / flops_seconds_ / (plan_.peak_gflops * 1e9);
+}
 
 bool Trainer::EvaluationIsDue() const {
   if (!eval_) return false;

@@ -22,6 +22,7 @@ struct TrainPlan {
   SaveEvery save_every;
   RunIdentity identity;
   std::string folder;
+  double peak_gflops = 0;    // of this machine, to show a share of; 0: unknown
 };
 
 // The steps of a whole run: `settings.steps`, or as many as `settings.epochs` take.
@@ -40,6 +41,8 @@ class Trainer {
 
   const TrainState& state() const { return state_; }
   bool stopped_early() const;
+  // How near the steps of this process came to plan.peak_gflops; nullopt if that is unknown or there was none.
+  std::optional<double> MachineShare() const;
 
  private:
   Status OpenMetrics();
@@ -71,7 +74,8 @@ class Trainer {
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;        // smoothed, for the bar
   double last_save_ = 0;         // seconds on the run's clock
-  int64_t last_save_step_ = 0, computed_rows_ = 0;
+  int64_t last_save_step_ = 0;
+  double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };
 
 }  // namespace hew

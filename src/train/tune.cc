@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "kernels/machine_peak.h"
 #include "model/decoder.h"
 #include "train/preview.h"
 #include "train/trainer.h"
@@ -153,6 +154,7 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
                {"best_step", r.best_step},
                {"stopped_early", r.stopped_early},
                {"trainable_parameters", r.trainable_parameters},
+               {"machine_share", r.machine_share ? nlohmann::ordered_json(*r.machine_share) : nlohmann::ordered_json(nullptr)},
                {"rows", r.data.rows},
                {"duplicate_rows", r.data.duplicates},
                {"cut_rows", r.data.cut},
@@ -196,6 +198,7 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_ASSIGN(plan.save_every, ParseSaveEvery(settings.save_every));
   HEW_ASSIGN(plan.identity, IdentityOf(rt, request, train, eval, plan.packing.micro_tokens));
   const RunIdentity identity = plan.identity;
+  if (!request.quiet) plan.peak_gflops = MeasureProductPeak(rt);
 
   ShowFirst(request, train, plan.steps);
   Say(request, fmt::format("{} steps; {} trainable numbers; {} tokens to be learned in all", total, adapter.parameters.size(),
@@ -224,6 +227,7 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - request.start).count();
   report.peak_rss_bytes = PeakRssBytes();
   report.data = train.counts;
+  report.machine_share = trainer.MachineShare();
   report.trainable_parameters = static_cast<int64_t>(adapter.parameters.size());
   HEW_RETURN_IF_ERROR(SaveRun(request, adapter, identity, report));
   std::error_code error;

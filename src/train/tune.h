@@ -60,6 +60,7 @@ struct TuneReport {
   DataCounts data;
   int64_t eval_rows = 0, eval_rows_in_training = 0;
   int64_t trainable_parameters = 0;
+  std::optional<double> machine_share;  // of the measured peak of products; not measured when quiet
 };
 
 nlohmann::ordered_json ToJson(const TuneReport& report);
