@@ -12,26 +12,26 @@
 namespace hew::jinja {
 
 enum class ExprKind {
-  kConstant,     // value
-  kName,         // id
-  kTuple,        // operands
-  kList,         // operands
-  kDict,         // operands: key, value, key, value, ...
-  kArithmetic,   // operands joined by operators (+ - * / // % **), applied from the left
-  kConcat,       // operands joined by ~
-  kNegate,       // operand 0
-  kPositive,     // operand 0
-  kNot,          // operand 0
-  kAnd,          // operands
-  kOr,           // operands
-  kCompare,      // operands joined by operators (== != < <= > >= in, not in), chained as in Python
-  kConditional,  // condition, then, else (may be null)
-  kAttribute,    // operand 0 . name
-  kSubscript,    // operand 0 [ operand 1 ]
-  kSlice,        // operand 0 [ operand 1 : operand 2 : operand 3 ], 1 to 3 may be null
-  kCall,         // operand 0 ( arguments )
-  kFilter,       // operand 0 (null: what a block captured) | name ( arguments )
-  kTest,         // operand 0 is name ( arguments )
+  kConstant,            // value
+  kName,                // id
+  kTuple,               // operands
+  kList,                // operands
+  kDict,                // operands: key, value, key, value, ...
+  kArithmetic,          // operands joined by operators (+ - * / // % **), applied from the left
+  kConcat,              // operands joined by ~
+  kNegate,              // operand 0
+  kPositive,            // operand 0
+  kNot,                 // operand 0
+  kAnd,                 // operands
+  kOr,                  // operands
+  kCompare,             // operands joined by operators (== != < <= > >= in, not in), chained as in Python
+  kConditional,         // condition, then, else (may be null)
+  kAttribute,           // operand 0 . name
+  kSubscript,           // operand 0 [ operand 1 ]
+  kSlice,               // operand 0 [ operand 1 : operand 2 : operand 3 ], 1 to 3 may be null
+  kCall,                // operand 0 ( arguments )
+  kFilter,              // operand 0 (null: what a block captured) | name ( arguments )
+  kTest,                // operand 0 is name ( arguments )
   kNamespaceAttribute,  // as a target of set: id . name
 };
 

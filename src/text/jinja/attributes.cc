@@ -62,7 +62,8 @@ Result<Value> Evaluator::GetAttribute(const Value& object, std::string_view name
 
 Result<Value> Evaluator::GetItem(const Value& object, const Value& key) {
   switch (object.kind()) {
-    case Kind::kUndefined: return BadInput("{}", object.UndefinedMessage());
+    case Kind::kUndefined:
+      return BadInput("{}", object.UndefinedMessage());
     case Kind::kDict:
       if (const auto found = object.AsDict().Find(key); found && *found != nullptr) return **found;
       break;
@@ -87,7 +88,8 @@ Result<Value> Evaluator::GetItem(const Value& object, const Value& key) {
         }
       }
       break;
-    default: break;
+    default:
+      break;
   }
   if (key.Is(Kind::kText)) {
     // A dictionary's own key was looked for already; what is left are methods and attributes.

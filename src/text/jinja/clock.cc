@@ -58,8 +58,8 @@ Result<JinjaClock> ParseClock(std::string_view text) {
   JinjaClock c;
   char rest = 0;
   const std::string copy(text);
-  const int read = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%c", &c.year, &c.month, &c.day, &c.hour,
-                               &c.minute, &c.second, &rest);
+  const int read = std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d%c", &c.year, &c.month, &c.day, &c.hour, &c.minute,
+                               &c.second, &rest);
   const bool ok = read == 6 && copy.size() == 19 && c.year >= 1 && c.month >= 1 && c.month <= 12 && c.day >= 1 &&
                   c.day <= DaysIn(c.year, c.month) && c.hour >= 0 && c.hour < 24 && c.minute >= 0 && c.minute < 60 &&
                   c.second >= 0 && c.second < 60;
@@ -83,47 +83,120 @@ std::string FormatClock(const JinjaClock& c, std::string_view format) {
     };
     const int weekday = Weekday(c);
     switch (format[++i]) {
-      case 'a': out += std::string_view(kDays[weekday]).substr(0, 3); break;
-      case 'A': out += kDays[weekday]; break;
-      case 'w': out += fmt::format("{}", weekday); break;
-      case 'u': out += fmt::format("{}", weekday == 0 ? 7 : weekday); break;
-      case 'd': out += number(c.day, 2); break;
-      case 'e': out += number(c.day, 2, ' '); break;
+      case 'a':
+        out += std::string_view(kDays[weekday]).substr(0, 3);
+        break;
+      case 'A':
+        out += kDays[weekday];
+        break;
+      case 'w':
+        out += fmt::format("{}", weekday);
+        break;
+      case 'u':
+        out += fmt::format("{}", weekday == 0 ? 7 : weekday);
+        break;
+      case 'd':
+        out += number(c.day, 2);
+        break;
+      case 'e':
+        out += number(c.day, 2, ' ');
+        break;
       case 'b':
-      case 'h': out += std::string_view(kMonths[c.month - 1]).substr(0, 3); break;
-      case 'B': out += kMonths[c.month - 1]; break;
-      case 'm': out += number(c.month, 2); break;
-      case 'y': out += number(c.year % 100, 2); break;
-      case 'Y': out += fmt::format("{}", c.year); break;
-      case 'C': out += number(c.year / 100, 2); break;
-      case 'G': out += fmt::format("{}", IsoWeek(c).first); break;
-      case 'g': out += number(IsoWeek(c).first % 100, 2); break;
-      case 'V': out += number(IsoWeek(c).second, 2); break;
-      case 'H': out += number(c.hour, 2); break;
-      case 'k': out += number(c.hour, 2, ' '); break;
-      case 'I': out += number(hour12, 2); break;
-      case 'l': out += number(hour12, 2, ' '); break;
-      case 'p': out += c.hour < 12 ? "AM" : "PM"; break;
-      case 'P': out += c.hour < 12 ? "am" : "pm"; break;
-      case 'M': out += number(c.minute, 2); break;
-      case 'S': out += number(c.second, 2); break;
-      case 'f': out += "000000"; break;
-      case 'j': out += number(DayOfYear(c) + 1, 3); break;
-      case 'U': out += number((DayOfYear(c) + 7 - weekday) / 7, 2); break;
-      case 'W': out += number((DayOfYear(c) + 7 - (weekday + 6) % 7) / 7, 2); break;
-      case 'c': out += FormatClock(c, "%a %b %e %H:%M:%S %Y"); break;
+      case 'h':
+        out += std::string_view(kMonths[c.month - 1]).substr(0, 3);
+        break;
+      case 'B':
+        out += kMonths[c.month - 1];
+        break;
+      case 'm':
+        out += number(c.month, 2);
+        break;
+      case 'y':
+        out += number(c.year % 100, 2);
+        break;
+      case 'Y':
+        out += fmt::format("{}", c.year);
+        break;
+      case 'C':
+        out += number(c.year / 100, 2);
+        break;
+      case 'G':
+        out += fmt::format("{}", IsoWeek(c).first);
+        break;
+      case 'g':
+        out += number(IsoWeek(c).first % 100, 2);
+        break;
+      case 'V':
+        out += number(IsoWeek(c).second, 2);
+        break;
+      case 'H':
+        out += number(c.hour, 2);
+        break;
+      case 'k':
+        out += number(c.hour, 2, ' ');
+        break;
+      case 'I':
+        out += number(hour12, 2);
+        break;
+      case 'l':
+        out += number(hour12, 2, ' ');
+        break;
+      case 'p':
+        out += c.hour < 12 ? "AM" : "PM";
+        break;
+      case 'P':
+        out += c.hour < 12 ? "am" : "pm";
+        break;
+      case 'M':
+        out += number(c.minute, 2);
+        break;
+      case 'S':
+        out += number(c.second, 2);
+        break;
+      case 'f':
+        out += "000000";
+        break;
+      case 'j':
+        out += number(DayOfYear(c) + 1, 3);
+        break;
+      case 'U':
+        out += number((DayOfYear(c) + 7 - weekday) / 7, 2);
+        break;
+      case 'W':
+        out += number((DayOfYear(c) + 7 - (weekday + 6) % 7) / 7, 2);
+        break;
+      case 'c':
+        out += FormatClock(c, "%a %b %e %H:%M:%S %Y");
+        break;
       case 'x':
-      case 'D': out += FormatClock(c, "%m/%d/%y"); break;
+      case 'D':
+        out += FormatClock(c, "%m/%d/%y");
+        break;
       case 'X':
-      case 'T': out += FormatClock(c, "%H:%M:%S"); break;
-      case 'F': out += FormatClock(c, "%Y-%m-%d"); break;
-      case 'R': out += FormatClock(c, "%H:%M"); break;
-      case 'r': out += FormatClock(c, "%I:%M:%S %p"); break;
-      case 'n': out += '\n'; break;
-      case 't': out += '\t'; break;
+      case 'T':
+        out += FormatClock(c, "%H:%M:%S");
+        break;
+      case 'F':
+        out += FormatClock(c, "%Y-%m-%d");
+        break;
+      case 'R':
+        out += FormatClock(c, "%H:%M");
+        break;
+      case 'r':
+        out += FormatClock(c, "%I:%M:%S %p");
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 't':
+        out += '\t';
+        break;
       case 'z':
-      case 'Z': break;  // a time without a zone prints nothing here
-      case '%': out += '%'; break;
+      case 'Z':
+        break;  // a time without a zone prints nothing here
+      case '%':
+        out += '%';
+        break;
       default:
         out += '%';
         if (flag != 0) out += flag;

@@ -99,7 +99,9 @@ Result<Evaluator::Flow> Evaluator::Exec(const Stmt& stmt) {
   HEW_RETURN_IF_ERROR(budget_.Charge(1 + static_cast<int64_t>(scope_->variables.size() / 64)));
   Status status;
   switch (stmt.kind) {
-    case StmtKind::kText: status = Write(stmt.text); break;
+    case StmtKind::kText:
+      status = Write(stmt.text);
+      break;
     case StmtKind::kOutput: {
       HEW_ASSIGN(const Value value, Eval(*stmt.expr));
       if (value.Is(Kind::kText)) {
@@ -110,21 +112,36 @@ Result<Evaluator::Flow> Evaluator::Exec(const Stmt& stmt) {
       }
       break;
     }
-    case StmtKind::kIf: return ExecIf(stmt);
-    case StmtKind::kFor: return ExecFor(stmt);
+    case StmtKind::kIf:
+      return ExecIf(stmt);
+    case StmtKind::kFor:
+      return ExecFor(stmt);
     case StmtKind::kSet: {
       HEW_ASSIGN(const Value value, Eval(*stmt.expr));
       status = Assign(*stmt.target, value);
       break;
     }
-    case StmtKind::kSetBlock: status = ExecSetBlock(stmt); break;
-    case StmtKind::kMacro: SetVariable(stmt.macro->id, MakeMacro(*stmt.macro)); break;
-    case StmtKind::kCall: status = ExecCall(stmt); break;
-    case StmtKind::kFilterBlock: status = ExecFilterBlock(stmt); break;
-    case StmtKind::kWith: return ExecWith(stmt);
-    case StmtKind::kGeneration: status = ExecGeneration(stmt); break;
-    case StmtKind::kBreak: return Flow::kBreak;
-    case StmtKind::kContinue: return Flow::kContinue;
+    case StmtKind::kSetBlock:
+      status = ExecSetBlock(stmt);
+      break;
+    case StmtKind::kMacro:
+      SetVariable(stmt.macro->id, MakeMacro(*stmt.macro));
+      break;
+    case StmtKind::kCall:
+      status = ExecCall(stmt);
+      break;
+    case StmtKind::kFilterBlock:
+      status = ExecFilterBlock(stmt);
+      break;
+    case StmtKind::kWith:
+      return ExecWith(stmt);
+    case StmtKind::kGeneration:
+      status = ExecGeneration(stmt);
+      break;
+    case StmtKind::kBreak:
+      return Flow::kBreak;
+    case StmtKind::kContinue:
+      return Flow::kContinue;
   }
   HEW_RETURN_IF_ERROR(status);
   return Flow::kOn;
@@ -169,6 +186,8 @@ Result<Evaluator::Flow> Evaluator::RunLoop(const Stmt& stmt, const Value& iterab
 // What the else block does to the loop around this one is returned.
 Result<Evaluator::Flow> Evaluator::RunIterations(const Stmt& stmt, const std::shared_ptr<Loop>& loop,
                                                  const std::shared_ptr<Scope>& outer) {
+  // Jinja's else also runs if no round came to its end, because break or continue cut each short.
+  bool completed = false;
   for (;;) {
     HEW_ASSIGN(const bool more, loop->Next());
     if (!more) break;
@@ -178,8 +197,9 @@ Result<Evaluator::Flow> Evaluator::RunIterations(const Stmt& stmt, const std::sh
     HEW_RETURN_IF_ERROR(Assign(*stmt.target, loop->current()));
     HEW_ASSIGN(const Flow flow, ExecBlock(stmt.body));
     if (flow == Flow::kBreak) break;
+    completed |= flow == Flow::kOn;
   }
-  if (loop->index0() >= 0 || stmt.orelse.empty()) return Flow::kOn;
+  if (completed || stmt.orelse.empty()) return Flow::kOn;
   const ScopeGuard guard(this, std::make_shared<Scope>(outer));
   return ExecBlock(stmt.orelse);
 }

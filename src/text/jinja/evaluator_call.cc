@@ -27,11 +27,16 @@ Result<Value> Evaluator::Call(const Value& callee, const CallArguments& argument
   if (!callee.Is(Kind::kCallable)) return BadInput("'{}' object is not callable", TypeName(callee));
   Callable& callable = callee.AsCallable();
   switch (callable.type) {
-    case Callable::Type::kMacro: return CallMacro(callable, arguments);
-    case Callable::Type::kMethod: return CallMethod(*this, callable.self, callable.name, arguments);
-    case Callable::Type::kFunction: return CallGlobal(*this, callable.name, arguments);
-    case Callable::Type::kJoiner: return callable.used++ == 0 ? MakeText("") : callable.self;
-    case Callable::Type::kCycler: break;
+    case Callable::Type::kMacro:
+      return CallMacro(callable, arguments);
+    case Callable::Type::kMethod:
+      return CallMethod(*this, callable.self, callable.name, arguments);
+    case Callable::Type::kFunction:
+      return CallGlobal(*this, callable.name, arguments);
+    case Callable::Type::kJoiner:
+      return callable.used++ == 0 ? MakeText("") : callable.self;
+    case Callable::Type::kCycler:
+      break;
   }
   return BadInput("'cycler' object is not callable");
 }
@@ -95,8 +100,8 @@ Status Evaluator::BindMacro(const MacroDecl& macro, const CallArguments& argumen
     }
     SetVariable(macro.parameters[i], std::move(value));
   }
-  const bool caller_parameter = std::find(macro.parameters.begin(), macro.parameters.end(), ast_.caller) !=
-                                macro.parameters.end();
+  const bool caller_parameter =
+      std::find(macro.parameters.begin(), macro.parameters.end(), ast_.caller) != macro.parameters.end();
   if (macro.uses_caller && !has_caller && !caller_parameter) {
     SetVariable(ast_.caller, Value::MakeUndefined("no caller defined"));
   }

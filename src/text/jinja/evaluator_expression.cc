@@ -12,31 +12,47 @@ Result<Value> Evaluator::Eval(const Expr& expr) {
   HEW_RETURN_IF_ERROR(budget_.Charge(1));
   line_ = expr.line;
   switch (expr.kind) {
-    case ExprKind::kConstant: return expr.value;
-    case ExprKind::kName: return Lookup(expr.id);
+    case ExprKind::kConstant:
+      return expr.value;
+    case ExprKind::kName:
+      return Lookup(expr.id);
     case ExprKind::kTuple:
-    case ExprKind::kList: return EvalItems(expr);
-    case ExprKind::kDict: return EvalDict(expr);
-    case ExprKind::kArithmetic: return EvalArithmetic(expr);
-    case ExprKind::kConcat: return EvalConcat(expr);
+    case ExprKind::kList:
+      return EvalItems(expr);
+    case ExprKind::kDict:
+      return EvalDict(expr);
+    case ExprKind::kArithmetic:
+      return EvalArithmetic(expr);
+    case ExprKind::kConcat:
+      return EvalConcat(expr);
     case ExprKind::kNegate:
     case ExprKind::kPositive:
-    case ExprKind::kNot: return EvalUnary(expr);
+    case ExprKind::kNot:
+      return EvalUnary(expr);
     case ExprKind::kAnd:
-    case ExprKind::kOr: return EvalLogic(expr);
-    case ExprKind::kCompare: return EvalCompare(expr);
-    case ExprKind::kConditional: return EvalConditional(expr);
+    case ExprKind::kOr:
+      return EvalLogic(expr);
+    case ExprKind::kCompare:
+      return EvalCompare(expr);
+    case ExprKind::kConditional:
+      return EvalConditional(expr);
     case ExprKind::kAttribute: {
       HEW_ASSIGN(const Value object, Eval(*expr.operands[0]));
       line_ = expr.line;
       return GetAttribute(object, expr.name);
     }
-    case ExprKind::kSubscript: return EvalSubscript(expr);
-    case ExprKind::kSlice: return EvalSlice(expr);
-    case ExprKind::kCall: return EvalCall(expr, nullptr);
-    case ExprKind::kFilter: return EvalFilter(expr);
-    case ExprKind::kTest: return EvalTest(expr);
-    case ExprKind::kNamespaceAttribute: break;
+    case ExprKind::kSubscript:
+      return EvalSubscript(expr);
+    case ExprKind::kSlice:
+      return EvalSlice(expr);
+    case ExprKind::kCall:
+      return EvalCall(expr, nullptr);
+    case ExprKind::kFilter:
+      return EvalFilter(expr);
+    case ExprKind::kTest:
+      return EvalTest(expr);
+    case ExprKind::kNamespaceAttribute:
+      break;
   }
   return BadInput("a target where a value is expected");
 }

@@ -80,8 +80,7 @@ Result<Value> Select(Evaluator& e, const Value& input, const CallArguments& args
 
 // A list of (grouper, list) tuples, by the attribute's order.
 Result<Value> GroupBy(Evaluator& e, const Value& input, const CallArguments& args) {
-  HEW_ASSIGN(const auto bound,
-             BoundArguments::Bind("groupby", args, {"attribute", "default", "case_sensitive"}, 1));
+  HEW_ASSIGN(const auto bound, BoundArguments::Bind("groupby", args, {"attribute", "default", "case_sensitive"}, 1));
   HEW_ASSIGN(const auto path, AttributePath::Parse(bound[0]));
   HEW_ASSIGN(auto items, Iterate(input, e.budget()));
   const auto key_of = [&](const Value& item) -> Result<Value> {

@@ -239,11 +239,10 @@ Result<Value> Extreme(Evaluator& e, const Value& input, const CallArguments& arg
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"length", LengthOf}, {"count", LengthOf},    {"list", List},       {"items", Items},
-    {"first", First},     {"last", Last},         {"join", Join},       {"default", Default},
-    {"d", Default},       {"sort", Sort},         {"unique", Unique},   {"dictsort", DictSort},
-    {"reverse", Reverse}, {"batch", Batch},       {"slice", SliceInto}, {"sum", Sum},
-    {"max", Extreme<true>}, {"min", Extreme<false>},
+    {"length", LengthOf}, {"count", LengthOf},    {"list", List},          {"items", Items}, {"first", First},
+    {"last", Last},       {"join", Join},         {"default", Default},    {"d", Default},   {"sort", Sort},
+    {"unique", Unique},   {"dictsort", DictSort}, {"reverse", Reverse},    {"batch", Batch}, {"slice", SliceInto},
+    {"sum", Sum},         {"max", Extreme<true>}, {"min", Extreme<false>},
 };
 
 }  // namespace

@@ -33,8 +33,9 @@ std::string JinjaTitle(std::string_view text) {
     size_t end = pos;
     while (end < text.size()) {
       const CodePoint c = DecodeAt(text, end);
-      const bool splits = IsSpace(c.value) || (c.value < 0x80 && std::string_view("-({[<").find(static_cast<char>(
-                                                                     c.value)) != std::string_view::npos);
+      const bool splits =
+          IsSpace(c.value) ||
+          (c.value < 0x80 && std::string_view("-({[<").find(static_cast<char>(c.value)) != std::string_view::npos);
       if (splits) break;
       end += c.bytes;
     }
@@ -195,14 +196,22 @@ Result<Value> ToJson(Evaluator& e, const Value& input, const CallArguments& args
 }
 
 constexpr FilterEntry kFilters[] = {
-    {"tojson", ToJson},         {"trim", Trim},
-    {"string", String},         {"safe", Safe},
-    {"upper", MapText<Upper>},  {"lower", MapText<Lower>},
-    {"title", MapText<JinjaTitle>}, {"capitalize", MapText<Capitalize>},
-    {"replace", Replace},       {"indent", Indent},
-    {"escape", Escape},         {"e", Escape},
-    {"forceescape", ForceEscape}, {"center", Center},
-    {"wordcount", WordCount},   {"format", Format},
+    {"tojson", ToJson},
+    {"trim", Trim},
+    {"string", String},
+    {"safe", Safe},
+    {"upper", MapText<Upper>},
+    {"lower", MapText<Lower>},
+    {"title", MapText<JinjaTitle>},
+    {"capitalize", MapText<Capitalize>},
+    {"replace", Replace},
+    {"indent", Indent},
+    {"escape", Escape},
+    {"e", Escape},
+    {"forceescape", ForceEscape},
+    {"center", Center},
+    {"wordcount", WordCount},
+    {"format", Format},
 };
 
 }  // namespace

@@ -27,7 +27,8 @@ Result<Value> Range(Evaluator& e, const CallArguments& args) {
   sequence->range[2] = step;
   sequence->items.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < static_cast<int64_t>(count); ++i) {
-    sequence->items.push_back(Value::Int(static_cast<int64_t>(static_cast<__int128>(start) + static_cast<__int128>(step) * i)));
+    sequence->items.push_back(
+        Value::Int(static_cast<int64_t>(static_cast<__int128>(start) + static_cast<__int128>(step) * i)));
   }
   return Value::From(std::move(sequence));
 }
@@ -105,8 +106,13 @@ struct Entry {
   GlobalFunction function;
 };
 constexpr Entry kGlobals[] = {
-    {"range", Range},       {"dict", MakeDict},     {"namespace", MakeNamespace},          {"joiner", MakeJoiner},
-    {"cycler", MakeCycler}, {"raise_exception", RaiseException}, {"strftime_now", StrftimeNow},
+    {"range", Range},
+    {"dict", MakeDict},
+    {"namespace", MakeNamespace},
+    {"joiner", MakeJoiner},
+    {"cycler", MakeCycler},
+    {"raise_exception", RaiseException},
+    {"strftime_now", StrftimeNow},
 };
 
 }  // namespace

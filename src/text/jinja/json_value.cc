@@ -12,9 +12,12 @@ namespace {
 Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
   if (depth > kMaxNesting) return BadInput("context: expected at most {} levels of nesting", kMaxNesting);
   switch (json.type()) {
-    case nlohmann::json::value_t::null: return Value::None();
-    case nlohmann::json::value_t::boolean: return Value::Bool(json.get<bool>());
-    case nlohmann::json::value_t::number_integer: return Value::Int(json.get<int64_t>());
+    case nlohmann::json::value_t::null:
+      return Value::None();
+    case nlohmann::json::value_t::boolean:
+      return Value::Bool(json.get<bool>());
+    case nlohmann::json::value_t::number_integer:
+      return Value::Int(json.get<int64_t>());
     case nlohmann::json::value_t::number_unsigned: {
       const auto number = json.get<uint64_t>();
       if (number > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
@@ -22,8 +25,10 @@ Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
       }
       return Value::Int(static_cast<int64_t>(number));
     }
-    case nlohmann::json::value_t::number_float: return Value::Float(json.get<double>());
-    case nlohmann::json::value_t::string: return Value::FromText(json.get_ref<const std::string&>());
+    case nlohmann::json::value_t::number_float:
+      return Value::Float(json.get<double>());
+    case nlohmann::json::value_t::string:
+      return Value::FromText(json.get_ref<const std::string&>());
     case nlohmann::json::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
@@ -41,7 +46,8 @@ Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
       }
       return Value::From(std::shared_ptr<const Dict>(std::move(dict)));
     }
-    default: return BadInput("context: expected JSON values, found binary data");
+    default:
+      return BadInput("context: expected JSON values, found binary data");
   }
 }
 
@@ -52,18 +58,25 @@ class Dumper {
   Status Dump(const Value& value, int level) {
     HEW_RETURN_IF_ERROR(budget_->Charge(1));
     switch (value.kind()) {
-      case Kind::kNone: return Append("null");
-      case Kind::kBool: return Append(value.AsBool() ? "true" : "false");
-      case Kind::kInt: return Append(std::to_string(value.AsInt()));
-      case Kind::kFloat: return Append(FloatText(value.AsDouble()));
-      case Kind::kText: return AppendQuoted(value.AsText());
+      case Kind::kNone:
+        return Append("null");
+      case Kind::kBool:
+        return Append(value.AsBool() ? "true" : "false");
+      case Kind::kInt:
+        return Append(std::to_string(value.AsInt()));
+      case Kind::kFloat:
+        return Append(FloatText(value.AsDouble()));
+      case Kind::kText:
+        return AppendQuoted(value.AsText());
       case Kind::kSequence:
         if (value.AsSequence().type == Sequence::Type::kList || value.AsSequence().type == Sequence::Type::kTuple) {
           return DumpArray(value.AsSequence().items, level);
         }
         break;
-      case Kind::kDict: return DumpObject(value.AsDict(), level);
-      default: break;
+      case Kind::kDict:
+        return DumpObject(value.AsDict(), level);
+      default:
+        break;
     }
     return BadInput("Object of type {} is not JSON serializable", TypeName(value));
   }
@@ -88,14 +101,29 @@ class Dumper {
 
   void AppendEscape(uint32_t c, std::string* out) const {
     switch (c) {
-      case '"': *out += "\\\""; return;
-      case '\\': *out += "\\\\"; return;
-      case '\n': *out += "\\n"; return;
-      case '\r': *out += "\\r"; return;
-      case '\t': *out += "\\t"; return;
-      case '\b': *out += "\\b"; return;
-      case '\f': *out += "\\f"; return;
-      default: break;
+      case '"':
+        *out += "\\\"";
+        return;
+      case '\\':
+        *out += "\\\\";
+        return;
+      case '\n':
+        *out += "\\n";
+        return;
+      case '\r':
+        *out += "\\r";
+        return;
+      case '\t':
+        *out += "\\t";
+        return;
+      case '\b':
+        *out += "\\b";
+        return;
+      case '\f':
+        *out += "\\f";
+        return;
+      default:
+        break;
     }
     if (c < 0x10000) {
       *out += fmt::format("\\u{:04x}", c);
@@ -142,12 +170,18 @@ class Dumper {
 
   Result<std::string> KeyText(const Value& key) {
     switch (key.kind()) {
-      case Kind::kText: return key.AsText();
-      case Kind::kNone: return "null";
-      case Kind::kBool: return key.AsBool() ? "true" : "false";
-      case Kind::kInt: return std::to_string(key.AsInt());
-      case Kind::kFloat: return FloatText(key.AsDouble());
-      default: return BadInput("keys must be str, int, float, bool or None, not {}", TypeName(key));
+      case Kind::kText:
+        return key.AsText();
+      case Kind::kNone:
+        return "null";
+      case Kind::kBool:
+        return key.AsBool() ? "true" : "false";
+      case Kind::kInt:
+        return std::to_string(key.AsInt());
+      case Kind::kFloat:
+        return FloatText(key.AsDouble());
+      default:
+        return BadInput("keys must be str, int, float, bool or None, not {}", TypeName(key));
     }
   }
 

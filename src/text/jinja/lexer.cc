@@ -193,8 +193,8 @@ class Lexer {
   // Digits of `base` with single _ between them, from `at`: where they end.
   template <typename IsDigitOf>
   size_t DigitsEnd(size_t at, IsDigitOf is_digit) const {
-    while (at < source_.size() && (is_digit(source_[at]) || (source_[at] == '_' && at + 1 < source_.size() &&
-                                                             is_digit(source_[at + 1])))) {
+    while (at < source_.size() &&
+           (is_digit(source_[at]) || (source_[at] == '_' && at + 1 < source_.size() && is_digit(source_[at + 1])))) {
       ++at;
     }
     return at;
@@ -244,9 +244,9 @@ class Lexer {
   }
 
   Status ReadOperator(std::string* open) {
-    static constexpr std::array<std::string_view, 26> kOperators = {
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]",
-        "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";"};
+    static constexpr std::array<std::string_view, 26> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                                    "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                                    ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
     for (const std::string_view op : kOperators) {
       if (!StartsWith(op)) continue;
       if (op == "(" || op == "[" || op == "{") *open += op == "(" ? ')' : op == "[" ? ']' : '}';
@@ -259,7 +259,8 @@ class Lexer {
       Advance(op.size());
       return {};
     }
-    return BadInput("line {}: unexpected character {}", line_, QuotePython(Rest().substr(0, DecodeAt(source_, pos_).bytes)));
+    return BadInput("line {}: unexpected character {}", line_,
+                    QuotePython(Rest().substr(0, DecodeAt(source_, pos_).bytes)));
   }
 
   std::string source_;

@@ -107,17 +107,22 @@ MethodFunction FindIn(const Entry (&entries)[kCount], std::string_view name) {
 
 MethodFunction FindMethod(const Value& object, std::string_view name) {
   switch (object.kind()) {
-    case Kind::kText: return FindTextMethod(name);
-    case Kind::kDict: return FindIn(kDictMethods, name);
+    case Kind::kText:
+      return FindTextMethod(name);
+    case Kind::kDict:
+      return FindIn(kDictMethods, name);
     case Kind::kSequence:
       if (!object.AsSequence().Indexable()) return nullptr;
       if (name == "copy" && object.AsSequence().type != Sequence::Type::kList) return nullptr;
       return FindIn(kListMethods, name);
-    case Kind::kLoop: return FindIn(kLoopMethods, name);
+    case Kind::kLoop:
+      return FindIn(kLoopMethods, name);
     case Kind::kCallable:
       return object.AsCallable().type == Callable::Type::kCycler ? FindIn(kCyclerMethods, name) : nullptr;
-    case Kind::kFloat: return FindIn(kFloatMethods, name);
-    default: return nullptr;
+    case Kind::kFloat:
+      return FindIn(kFloatMethods, name);
+    default:
+      return nullptr;
   }
 }
 
@@ -126,7 +131,8 @@ MethodFunction FindMethod(const Value& object, std::string_view name) {
 bool HasMethod(const Value& object, std::string_view name) { return FindMethod(object, name) != nullptr; }
 
 bool IsMutatingMethod(const Value& object, std::string_view name) {
-  static constexpr std::string_view kList[] = {"append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"};
+  static constexpr std::string_view kList[] = {"append", "clear",  "extend",  "insert",
+                                               "pop",    "remove", "reverse", "sort"};
   static constexpr std::string_view kDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
   const auto contains = [name](const auto& names) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);

@@ -156,8 +156,10 @@ Result<Value> RemoveAffix(Evaluator& e, const Value& self, const CallArguments& 
   HEW_ASSIGN(const std::string affix, bound.Text(0, ""));
   std::string_view text = self.AsText();
   if (text.size() >= affix.size()) {
-    if (kPrefix && text.substr(0, affix.size()) == affix) text.remove_prefix(affix.size());
-    else if (!kPrefix && text.substr(text.size() - affix.size()) == affix) text.remove_suffix(affix.size());
+    if (kPrefix && text.substr(0, affix.size()) == affix)
+      text.remove_prefix(affix.size());
+    else if (!kPrefix && text.substr(text.size() - affix.size()) == affix)
+      text.remove_suffix(affix.size());
   }
   return e.MakeText(std::string(text), self.IsSafeText());
 }

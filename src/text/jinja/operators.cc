@@ -10,14 +10,22 @@ namespace {
 
 std::string_view Symbol(Operator op) {
   switch (op) {
-    case Operator::kAdd: return "+";
-    case Operator::kSub: return "-";
-    case Operator::kMul: return "*";
-    case Operator::kDiv: return "/";
-    case Operator::kFloorDiv: return "//";
-    case Operator::kMod: return "%";
-    case Operator::kPow: return "**";
-    default: return "?";
+    case Operator::kAdd:
+      return "+";
+    case Operator::kSub:
+      return "-";
+    case Operator::kMul:
+      return "*";
+    case Operator::kDiv:
+      return "/";
+    case Operator::kFloorDiv:
+      return "//";
+    case Operator::kMod:
+      return "%";
+    case Operator::kPow:
+      return "**";
+    default:
+      return "?";
   }
 }
 
@@ -56,7 +64,8 @@ Result<Value> IntArithmetic(Operator op, int64_t a, int64_t b) {
       if (b == 0) return DivisionByZero();
       if (b == -1) return Value::Int(0);
       return Value::Int(a - FloorDiv(a, b) * b);
-    default: return IntPower(a, b);
+    default:
+      return IntPower(a, b);
   }
 }
 
@@ -80,9 +89,12 @@ std::pair<double, double> FloatDivMod(double a, double b) {
 
 Result<Value> FloatArithmetic(Operator op, double a, double b) {
   switch (op) {
-    case Operator::kAdd: return Value::Float(a + b);
-    case Operator::kSub: return Value::Float(a - b);
-    case Operator::kMul: return Value::Float(a * b);
+    case Operator::kAdd:
+      return Value::Float(a + b);
+    case Operator::kSub:
+      return Value::Float(a - b);
+    case Operator::kMul:
+      return Value::Float(a * b);
     case Operator::kDiv:
       if (b == 0) return DivisionByZero();
       return Value::Float(a / b);
@@ -193,24 +205,31 @@ Result<Value> Positive(const Value& a) {
 
 Result<bool> Compare(Operator op, const Value& a, const Value& b, Budget* budget) {
   switch (op) {
-    case Operator::kEq: return Equal(a, b, budget);
+    case Operator::kEq:
+      return Equal(a, b, budget);
     case Operator::kNe: {
       HEW_ASSIGN(const bool same, Equal(a, b, budget));
       return !same;
     }
-    case Operator::kIn: return Contains(b, a, budget);
+    case Operator::kIn:
+      return Contains(b, a, budget);
     case Operator::kNotIn: {
       HEW_ASSIGN(const bool inside, Contains(b, a, budget));
       return !inside;
     }
-    default: break;
+    default:
+      break;
   }
   HEW_ASSIGN(const std::partial_ordering order, Order(a, b, budget));
   switch (op) {
-    case Operator::kLt: return order < 0;
-    case Operator::kLe: return order <= 0;
-    case Operator::kGt: return order > 0;
-    default: return order >= 0;
+    case Operator::kLt:
+      return order < 0;
+    case Operator::kLe:
+      return order <= 0;
+    case Operator::kGt:
+      return order > 0;
+    default:
+      return order >= 0;
   }
 }
 
@@ -268,12 +287,23 @@ std::string EscapeHtml(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

@@ -36,12 +36,23 @@ tl::unexpected<Error> Parser::Expected(std::string_view what) const {
   const Token& token = Current();
   std::string found = "'" + token.text + "'";
   switch (token.type) {
-    case TokenType::kEnd: found = "the end of the template"; break;
-    case TokenType::kBlockEnd: found = "the end of the tag"; break;
-    case TokenType::kOutputEnd: found = "the end of the output"; break;
-    case TokenType::kData: found = "text"; break;
-    case TokenType::kString: found = "a string"; break;
-    default: break;
+    case TokenType::kEnd:
+      found = "the end of the template";
+      break;
+    case TokenType::kBlockEnd:
+      found = "the end of the tag";
+      break;
+    case TokenType::kOutputEnd:
+      found = "the end of the output";
+      break;
+    case TokenType::kData:
+      found = "text";
+      break;
+    case TokenType::kString:
+      found = "a string";
+      break;
+    default:
+      break;
   }
   return BadInput("line {}: expected {}, found {}", token.line, what, found);
 }
@@ -139,8 +150,13 @@ Status Parser::ParseStatement(Block* block) {
     status = ParseBody(&stmt.body, "endgeneration");
     loops_ = loops;
   } else if (tag.text == "print") {
-    stmt.kind = StmtKind::kOutput;
-    HEW_ASSIGN(stmt.expr, ParseTuple(true, false));
+    for (;;) {
+      stmt.kind = StmtKind::kOutput;
+      HEW_ASSIGN(stmt.expr, ParseExpression());
+      if (!SkipOperator(",")) break;
+      block->push_back(std::exchange(stmt, Stmt()));
+      stmt.line = tag.line;
+    }
   } else if (tag.text == "break" || tag.text == "continue") {
     if (loops_ == 0) return BadInput("line {}: expected '{}' inside a loop", tag.line, tag.text);
     stmt.kind = tag.text == "break" ? StmtKind::kBreak : StmtKind::kContinue;

@@ -103,9 +103,8 @@ Result<ExprPtr> Parser::ParseConcat() {
   return ParseChain(ExprKind::kConcat, &Parser::ParseProduct, {{"~", Operator::kAdd}});
 }
 Result<ExprPtr> Parser::ParseProduct() {
-  return ParseChain(
-      ExprKind::kArithmetic, &Parser::ParsePower,
-      {{"*", Operator::kMul}, {"/", Operator::kDiv}, {"//", Operator::kFloorDiv}, {"%", Operator::kMod}});
+  return ParseChain(ExprKind::kArithmetic, &Parser::ParsePower,
+                    {{"*", Operator::kMul}, {"/", Operator::kDiv}, {"//", Operator::kFloorDiv}, {"%", Operator::kMod}});
 }
 Result<ExprPtr> Parser::ParsePower() {
   HEW_ASSIGN(ExprPtr first, ParseUnary(true));
@@ -131,9 +130,9 @@ Result<ExprPtr> Parser::ParseNot() {
 }
 
 Result<ExprPtr> Parser::ParseCompare() {
-  static constexpr std::pair<std::string_view, Operator> kOperators[] = {
-      {"==", Operator::kEq}, {"!=", Operator::kNe}, {"<", Operator::kLt},
-      {"<=", Operator::kLe}, {">", Operator::kGt},  {">=", Operator::kGe}};
+  static constexpr std::pair<std::string_view, Operator> kOperators[] = {{"==", Operator::kEq}, {"!=", Operator::kNe},
+                                                                         {"<", Operator::kLt},  {"<=", Operator::kLe},
+                                                                         {">", Operator::kGt},  {">=", Operator::kGe}};
   HEW_ASSIGN(ExprPtr first, ParseSum());
   ExprPtr chain;
   for (;;) {

@@ -148,10 +148,10 @@ Result<ExprPtr> Parser::ParseTest(ExprPtr expr) {
   HEW_ASSIGN(test->name, ParseDottedName());
   if (!IsPredicate(test->name)) unknown_.emplace_back(test->line, "no test named '" + test->name + "'");
   const Token& token = Current();
-  const bool operand = token.type == TokenType::kString || token.type == TokenType::kInteger ||
-                       token.type == TokenType::kFloat || token.IsOperator("[") || token.IsOperator("{") ||
-                       (token.type == TokenType::kName && !token.IsName("else") && !token.IsName("or") &&
-                        !token.IsName("and"));
+  const bool operand =
+      token.type == TokenType::kString || token.type == TokenType::kInteger || token.type == TokenType::kFloat ||
+      token.IsOperator("[") || token.IsOperator("{") ||
+      (token.type == TokenType::kName && !token.IsName("else") && !token.IsName("or") && !token.IsName("and"));
   if (token.IsOperator("(")) {
     HEW_RETURN_IF_ERROR(ParseArguments(&test->arguments));
   } else if (operand) {

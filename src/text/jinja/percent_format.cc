@@ -60,12 +60,18 @@ class Formatter {
     }
     for (; *i < format_.size(); ++*i) {
       const char c = format_[*i];
-      if (c == '-') d.left = true;
-      else if (c == '+') d.plus = true;
-      else if (c == ' ') d.space = true;
-      else if (c == '0') d.zero = true;
-      else if (c == '#') d.alternate = true;
-      else break;
+      if (c == '-')
+        d.left = true;
+      else if (c == '+')
+        d.plus = true;
+      else if (c == ' ')
+        d.space = true;
+      else if (c == '0')
+        d.zero = true;
+      else if (c == '#')
+        d.alternate = true;
+      else
+        break;
     }
     HEW_RETURN_IF_ERROR(ReadNumber(i, &d.width));
     if (*i < format_.size() && format_[*i] == '.') {
@@ -119,14 +125,17 @@ class Formatter {
       case 'u':
       case 'x':
       case 'X':
-      case 'o': return ConvertInteger(d, value);
+      case 'o':
+        return ConvertInteger(d, value);
       case 'e':
       case 'E':
       case 'f':
       case 'F':
       case 'g':
-      case 'G': return ConvertFloat(d, value);
-      default: return BadInput("unsupported format character '{}'", d.type);
+      case 'G':
+        return ConvertFloat(d, value);
+      default:
+        return BadInput("unsupported format character '{}'", d.type);
     }
   }
 
@@ -141,7 +150,7 @@ class Formatter {
     }
     const int64_t number = value.IsIntegral() ? value.AsInt() : static_cast<int64_t>(value.AsDouble());
     const uint64_t size = number < 0 ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
-    std::string digits = d.type == 'x' ? fmt::format("{:x}", size)
+    std::string digits = d.type == 'x'   ? fmt::format("{:x}", size)
                          : d.type == 'X' ? fmt::format("{:X}", size)
                          : d.type == 'o' ? fmt::format("{:o}", size)
                                          : fmt::format("{}", size);

@@ -55,10 +55,10 @@ struct CompareEntry {
   Operator op;
 };
 constexpr CompareEntry kCompareTests[] = {
-    {"eq", Operator::kEq}, {"==", Operator::kEq}, {"equalto", Operator::kEq}, {"ne", Operator::kNe},
-    {"!=", Operator::kNe}, {"lt", Operator::kLt}, {"<", Operator::kLt},       {"lessthan", Operator::kLt},
-    {"le", Operator::kLe}, {"<=", Operator::kLe}, {"gt", Operator::kGt},      {">", Operator::kGt},
-    {"greaterthan", Operator::kGt}, {"ge", Operator::kGe}, {">=", Operator::kGe}, {"in", Operator::kIn},
+    {"eq", Operator::kEq},          {"==", Operator::kEq}, {"equalto", Operator::kEq}, {"ne", Operator::kNe},
+    {"!=", Operator::kNe},          {"lt", Operator::kLt}, {"<", Operator::kLt},       {"lessthan", Operator::kLt},
+    {"le", Operator::kLe},          {"<=", Operator::kLe}, {"gt", Operator::kGt},      {">", Operator::kGt},
+    {"greaterthan", Operator::kGt}, {"ge", Operator::kGe}, {">=", Operator::kGe},      {"in", Operator::kIn},
 };
 
 constexpr std::string_view kOtherTests[] = {"odd", "even", "divisibleby", "sameas", "lower", "upper", "filter", "test"};

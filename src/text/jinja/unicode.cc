@@ -12,30 +12,47 @@ namespace {
 // Letters whose upper case is more than one letter (Unicode SpecialCasing.txt, the unconditional Latin ones).
 std::string_view SpecialUpper(uint32_t c) {
   switch (c) {
-    case 0xDF: return "SS";
-    case 0x149: return "\xCA\xBCN";
-    case 0xFB00: return "FF";
-    case 0xFB01: return "FI";
-    case 0xFB02: return "FL";
-    case 0xFB03: return "FFI";
-    case 0xFB04: return "FFL";
+    case 0xDF:
+      return "SS";
+    case 0x149:
+      return "\xCA\xBCN";
+    case 0xFB00:
+      return "FF";
+    case 0xFB01:
+      return "FI";
+    case 0xFB02:
+      return "FL";
+    case 0xFB03:
+      return "FFI";
+    case 0xFB04:
+      return "FFL";
     case 0xFB05:
-    case 0xFB06: return "ST";
-    default: return {};
+    case 0xFB06:
+      return "ST";
+    default:
+      return {};
   }
 }
 
 std::string_view SpecialTitle(uint32_t c) {
   switch (c) {
-    case 0xDF: return "Ss";
-    case 0xFB00: return "Ff";
-    case 0xFB01: return "Fi";
-    case 0xFB02: return "Fl";
-    case 0xFB03: return "Ffi";
-    case 0xFB04: return "Ffl";
+    case 0xDF:
+      return "Ss";
+    case 0xFB00:
+      return "Ff";
+    case 0xFB01:
+      return "Fi";
+    case 0xFB02:
+      return "Fl";
+    case 0xFB03:
+      return "Ffi";
+    case 0xFB04:
+      return "Ffl";
     case 0xFB05:
-    case 0xFB06: return "St";
-    default: return {};
+    case 0xFB06:
+      return "St";
+    default:
+      return {};
   }
 }
 
@@ -129,8 +146,10 @@ bool IsPrintable(uint32_t c) {
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZP:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -140,9 +159,7 @@ bool IsLetter(uint32_t c) {
   return category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LL || category == UTF8PROC_CATEGORY_LT;
 }
 
-bool IsDecimalDigit(uint32_t c) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND;
-}
+bool IsDecimalDigit(uint32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND; }
 
 bool IsAlphabetic(uint32_t c) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));

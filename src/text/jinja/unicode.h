@@ -24,10 +24,10 @@ size_t CodePointCount(std::string_view text);
 // The byte offset of each code point, and text.size() at the end.
 std::vector<size_t> CodePointOffsets(std::string_view text);
 
-bool IsSpace(uint32_t code_point);      // str.isspace
-bool IsLineBreak(uint32_t code_point);  // where str.splitlines cuts
-bool IsPrintable(uint32_t code_point);  // str.isprintable
-bool IsLetter(uint32_t code_point);     // has upper or lower case: str.title continues a word after it
+bool IsSpace(uint32_t code_point);         // str.isspace
+bool IsLineBreak(uint32_t code_point);     // where str.splitlines cuts
+bool IsPrintable(uint32_t code_point);     // str.isprintable
+bool IsLetter(uint32_t code_point);        // has upper or lower case: str.title continues a word after it
 bool IsDecimalDigit(uint32_t code_point);  // str.isdecimal
 bool IsAlphabetic(uint32_t code_point);    // str.isalpha
 inline bool IsAlphanumeric(uint32_t code_point) { return IsDecimalDigit(code_point) || IsAlphabetic(code_point); }

@@ -26,27 +26,42 @@ bool Value::SameAs(const Value& other) const {
   if (kind() != other.kind()) return false;
   switch (kind()) {
     case Kind::kUndefined:
-    case Kind::kNone: return true;
-    case Kind::kBool: return AsBool() == other.AsBool();
-    case Kind::kInt: return AsInt() == other.AsInt();
-    case Kind::kFloat: return AsDouble() == other.AsDouble();
-    case Kind::kText: return AsText() == other.AsText();
-    case Kind::kSequence: return &AsSequence() == &other.AsSequence();
-    case Kind::kDict: return &AsDict() == &other.AsDict();
-    case Kind::kNamespace: return &AsNamespace() == &other.AsNamespace();
-    case Kind::kCallable: return &AsCallable() == &other.AsCallable();
-    case Kind::kLoop: return &AsLoop() == &other.AsLoop();
+    case Kind::kNone:
+      return true;
+    case Kind::kBool:
+      return AsBool() == other.AsBool();
+    case Kind::kInt:
+      return AsInt() == other.AsInt();
+    case Kind::kFloat:
+      return AsDouble() == other.AsDouble();
+    case Kind::kText:
+      return AsText() == other.AsText();
+    case Kind::kSequence:
+      return &AsSequence() == &other.AsSequence();
+    case Kind::kDict:
+      return &AsDict() == &other.AsDict();
+    case Kind::kNamespace:
+      return &AsNamespace() == &other.AsNamespace();
+    case Kind::kCallable:
+      return &AsCallable() == &other.AsCallable();
+    case Kind::kLoop:
+      return &AsLoop() == &other.AsLoop();
   }
   return false;
 }
 
 int Value::Nesting() const {
   switch (kind()) {
-    case Kind::kSequence: return AsSequence().nesting;
-    case Kind::kDict: return AsDict().nesting;
-    case Kind::kCallable: return 1 + AsCallable().self.Nesting();
-    case Kind::kLoop: return AsLoop().Nesting();
-    default: return 0;  // a namespace starts anew: the rendering owns it, so it makes no chain
+    case Kind::kSequence:
+      return AsSequence().nesting;
+    case Kind::kDict:
+      return AsDict().nesting;
+    case Kind::kCallable:
+      return 1 + AsCallable().self.Nesting();
+    case Kind::kLoop:
+      return AsLoop().Nesting();
+    default:
+      return 0;  // a namespace starts anew: the rendering owns it, so it makes no chain
   }
 }
 
@@ -108,10 +123,16 @@ static Status AppendHashKey(const Value& value, std::string* out) {
   constexpr size_t kMaxKeyBytes = 1 << 20;
   if (out->size() > kMaxKeyBytes) return BadInput("a key of more than {} bytes", kMaxKeyBytes);
   switch (value.kind()) {
-    case Kind::kUndefined: *out += 'u'; return {};
-    case Kind::kNone: *out += 'z'; return {};
+    case Kind::kUndefined:
+      *out += 'u';
+      return {};
+    case Kind::kNone:
+      *out += 'z';
+      return {};
     case Kind::kBool:
-    case Kind::kInt: *out += 'n' + std::to_string(value.AsInt()); return {};
+    case Kind::kInt:
+      *out += 'n' + std::to_string(value.AsInt());
+      return {};
     case Kind::kFloat: {
       const double d = value.AsDouble();
       if (d == std::floor(d) && std::fabs(d) < 9.2e18) {
@@ -121,7 +142,9 @@ static Status AppendHashKey(const Value& value, std::string* out) {
       }
       return {};
     }
-    case Kind::kText: *out += 's' + value.AsText(); return {};
+    case Kind::kText:
+      *out += 's' + value.AsText();
+      return {};
     case Kind::kSequence:
       if (value.AsSequence().type == Sequence::Type::kTuple) {
         *out += 't' + std::to_string(value.AsSequence().items.size()) + ':';
@@ -134,10 +157,17 @@ static Status AppendHashKey(const Value& value, std::string* out) {
         return {};
       }
       return BadInput("unhashable type: '{}'", TypeName(value));
-    case Kind::kDict: return BadInput("unhashable type: 'dict'");
-    case Kind::kNamespace: *out += fmt::format("p{}", fmt::ptr(&value.AsNamespace())); return {};
-    case Kind::kCallable: *out += fmt::format("p{}", fmt::ptr(&value.AsCallable())); return {};
-    case Kind::kLoop: *out += fmt::format("p{}", fmt::ptr(&value.AsLoop())); return {};
+    case Kind::kDict:
+      return BadInput("unhashable type: 'dict'");
+    case Kind::kNamespace:
+      *out += fmt::format("p{}", fmt::ptr(&value.AsNamespace()));
+      return {};
+    case Kind::kCallable:
+      *out += fmt::format("p{}", fmt::ptr(&value.AsCallable()));
+      return {};
+    case Kind::kLoop:
+      *out += fmt::format("p{}", fmt::ptr(&value.AsLoop()));
+      return {};
   }
   return {};
 }
@@ -150,27 +180,44 @@ Result<std::string> HashKey(const Value& value) {
 
 std::string_view TypeName(const Value& value) {
   switch (value.kind()) {
-    case Kind::kUndefined: return "Undefined";
-    case Kind::kNone: return "NoneType";
-    case Kind::kBool: return "bool";
-    case Kind::kInt: return "int";
-    case Kind::kFloat: return "float";
-    case Kind::kText: return "str";
+    case Kind::kUndefined:
+      return "Undefined";
+    case Kind::kNone:
+      return "NoneType";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kFloat:
+      return "float";
+    case Kind::kText:
+      return "str";
     case Kind::kSequence:
       switch (value.AsSequence().type) {
-        case Sequence::Type::kList: return "list";
-        case Sequence::Type::kTuple: return "tuple";
-        case Sequence::Type::kRange: return "range";
-        case Sequence::Type::kIterator: return "generator";
-        case Sequence::Type::kKeys: return "dict_keys";
-        case Sequence::Type::kValues: return "dict_values";
-        case Sequence::Type::kItems: return "dict_items";
+        case Sequence::Type::kList:
+          return "list";
+        case Sequence::Type::kTuple:
+          return "tuple";
+        case Sequence::Type::kRange:
+          return "range";
+        case Sequence::Type::kIterator:
+          return "generator";
+        case Sequence::Type::kKeys:
+          return "dict_keys";
+        case Sequence::Type::kValues:
+          return "dict_values";
+        case Sequence::Type::kItems:
+          return "dict_items";
       }
       return "sequence";
-    case Kind::kDict: return "dict";
-    case Kind::kNamespace: return "Namespace";
-    case Kind::kCallable: return "function";
-    case Kind::kLoop: return "LoopContext";
+    case Kind::kDict:
+      return "dict";
+    case Kind::kNamespace:
+      return "Namespace";
+    case Kind::kCallable:
+      return "function";
+    case Kind::kLoop:
+      return "LoopContext";
   }
   return "object";
 }
@@ -178,22 +225,30 @@ std::string_view TypeName(const Value& value) {
 bool Truth(const Value& value) {
   switch (value.kind()) {
     case Kind::kUndefined:
-    case Kind::kNone: return false;
-    case Kind::kBool: return value.AsBool();
-    case Kind::kInt: return value.AsInt() != 0;
-    case Kind::kFloat: return value.AsDouble() != 0;
-    case Kind::kText: return !value.AsText().empty();
+    case Kind::kNone:
+      return false;
+    case Kind::kBool:
+      return value.AsBool();
+    case Kind::kInt:
+      return value.AsInt() != 0;
+    case Kind::kFloat:
+      return value.AsDouble() != 0;
+    case Kind::kText:
+      return !value.AsText().empty();
     case Kind::kSequence:
       return value.AsSequence().type == Sequence::Type::kIterator || !value.AsSequence().items.empty();
-    case Kind::kDict: return !value.AsDict().entries.empty();
-    default: return true;
+    case Kind::kDict:
+      return !value.AsDict().entries.empty();
+    default:
+      return true;
   }
 }
 
 Result<std::vector<Value>> Iterate(const Value& value, Budget* budget) {
   std::vector<Value> items;
   switch (value.kind()) {
-    case Kind::kUndefined: return items;
+    case Kind::kUndefined:
+      return items;
     case Kind::kText: {
       const std::string& text = value.AsText();
       HEW_RETURN_IF_ERROR(budget->ChargeItems(text.size()));
@@ -216,19 +271,24 @@ Result<std::vector<Value>> Iterate(const Value& value, Budget* budget) {
       HEW_RETURN_IF_ERROR(budget->ChargeItems(value.AsDict().entries.size()));
       for (const auto& entry : value.AsDict().entries) items.push_back(entry.first);
       return items;
-    default: return BadInput("'{}' object is not iterable", TypeName(value));
+    default:
+      return BadInput("'{}' object is not iterable", TypeName(value));
   }
 }
 
 Result<int64_t> Length(const Value& value) {
   switch (value.kind()) {
-    case Kind::kUndefined: return 0;
-    case Kind::kText: return static_cast<int64_t>(CodePointCount(value.AsText()));
+    case Kind::kUndefined:
+      return 0;
+    case Kind::kText:
+      return static_cast<int64_t>(CodePointCount(value.AsText()));
     case Kind::kSequence:
       if (value.AsSequence().type == Sequence::Type::kIterator) break;
       return static_cast<int64_t>(value.AsSequence().items.size());
-    case Kind::kDict: return static_cast<int64_t>(value.AsDict().entries.size());
-    default: break;
+    case Kind::kDict:
+      return static_cast<int64_t>(value.AsDict().entries.size());
+    default:
+      break;
   }
   return BadInput("object of type '{}' has no len()", TypeName(value));
 }

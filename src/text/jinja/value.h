@@ -121,7 +121,7 @@ struct Sequence {
   enum class Type { kList, kTuple, kRange, kIterator, kKeys, kValues, kItems };
   Type type = Type::kList;
   std::vector<Value> items;
-  size_t consumed = 0;        // kIterator: how many are gone; it can be walked once
+  size_t consumed = 0;           // kIterator: how many are gone; it can be walked once
   int64_t range[3] = {0, 0, 1};  // kRange: start, stop, step
   int nesting = 1;
 

@@ -51,9 +51,12 @@ Result<bool> Equal(const Value& a, const Value& b, Budget* budget) {
     case Kind::kText:
       HEW_RETURN_IF_ERROR(budget->ChargeScan(std::min(a.AsText().size(), b.AsText().size())));
       return a.AsText() == b.AsText();
-    case Kind::kSequence: return EqualSequences(a.AsSequence(), b.AsSequence(), budget);
-    case Kind::kDict: return EqualDicts(a.AsDict(), b.AsDict(), budget);
-    default: return a.SameAs(b);
+    case Kind::kSequence:
+      return EqualSequences(a.AsSequence(), b.AsSequence(), budget);
+    case Kind::kDict:
+      return EqualDicts(a.AsDict(), b.AsDict(), budget);
+    default:
+      return a.SameAs(b);
   }
 }
 

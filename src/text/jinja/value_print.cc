@@ -14,21 +14,29 @@ class Printer {
   Status Print(const Value& value) {
     HEW_RETURN_IF_ERROR(budget_->Charge(1));
     switch (value.kind()) {
-      case Kind::kUndefined: return Append("Undefined");
-      case Kind::kNone: return Append("None");
-      case Kind::kBool: return Append(value.AsBool() ? "True" : "False");
-      case Kind::kInt: return Append(std::to_string(value.AsInt()));
-      case Kind::kFloat: return Append(FloatRepr(value.AsDouble()));
+      case Kind::kUndefined:
+        return Append("Undefined");
+      case Kind::kNone:
+        return Append("None");
+      case Kind::kBool:
+        return Append(value.AsBool() ? "True" : "False");
+      case Kind::kInt:
+        return Append(std::to_string(value.AsInt()));
+      case Kind::kFloat:
+        return Append(FloatRepr(value.AsDouble()));
       case Kind::kText:
         return Append(value.IsSafeText() ? "Markup(" + QuotePython(value.AsText()) + ")" : QuotePython(value.AsText()));
-      case Kind::kSequence: return PrintSequence(value.AsSequence());
-      case Kind::kDict: return PrintDict(value.AsDict());
-      case Kind::kNamespace: return PrintNamespace(value.AsNamespace());
+      case Kind::kSequence:
+        return PrintSequence(value.AsSequence());
+      case Kind::kDict:
+        return PrintDict(value.AsDict());
+      case Kind::kNamespace:
+        return PrintNamespace(value.AsNamespace());
       case Kind::kCallable:
-        return Append(fmt::format("<{} '{}'>",
-                                  value.AsCallable().type == Callable::Type::kMacro ? "Macro" : "function",
+        return Append(fmt::format("<{} '{}'>", value.AsCallable().type == Callable::Type::kMacro ? "Macro" : "function",
                                   value.AsCallable().name));
-      case Kind::kLoop: return Append(fmt::format("<LoopContext {}>", value.AsLoop().index0() + 1));
+      case Kind::kLoop:
+        return Append(fmt::format("<LoopContext {}>", value.AsLoop().index0() + 1));
     }
     return {};
   }
@@ -48,7 +56,8 @@ class Printer {
   Status PrintSequence(const Sequence& sequence) {
     std::string_view open = "[", close = "]";
     switch (sequence.type) {
-      case Sequence::Type::kList: break;
+      case Sequence::Type::kList:
+        break;
       case Sequence::Type::kTuple:
         open = "(";
         close = sequence.items.size() == 1 ? ",)" : ")";
@@ -57,10 +66,17 @@ class Printer {
         return Append(sequence.range[2] == 1
                           ? fmt::format("range({}, {})", sequence.range[0], sequence.range[1])
                           : fmt::format("range({}, {}, {})", sequence.range[0], sequence.range[1], sequence.range[2]));
-      case Sequence::Type::kIterator: return Append("<generator object>");
-      case Sequence::Type::kKeys: open = "dict_keys([", close = "])"; break;
-      case Sequence::Type::kValues: open = "dict_values([", close = "])"; break;
-      case Sequence::Type::kItems: open = "dict_items([", close = "])"; break;
+      case Sequence::Type::kIterator:
+        return Append("<generator object>");
+      case Sequence::Type::kKeys:
+        open = "dict_keys([", close = "])";
+        break;
+      case Sequence::Type::kValues:
+        open = "dict_values([", close = "])";
+        break;
+      case Sequence::Type::kItems:
+        open = "dict_items([", close = "])";
+        break;
     }
     HEW_RETURN_IF_ERROR(Append(open));
     bool first = true;
