@@ -1,0 +1,63 @@
+#include "text/tokenizer.h"
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/shown.h"
+#include "text/bpe_tokenizer.h"
+
+namespace hew {
+namespace {
+
+constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
+
+Result<std::shared_ptr<const Tokenizer>> OpenFolder(const std::string& folder) {
+  const std::string path = folder + "/tokenizer.json", config_path = folder + "/tokenizer_config.json";
+  HEW_ASSIGN(const std::string json, ReadFile(path, kMaxTokenizerBytes));
+  std::string config;
+  if (std::filesystem::exists(config_path)) {
+    HEW_ASSIGN(config, ReadFile(config_path, kMaxTokenizerBytes));
+  }
+  auto parts = BpePartsFromJson(json, config, path);
+  if (!parts) return tl::unexpected(std::move(parts).error());
+  const std::string template_path = folder + "/chat_template.jinja";  // newer folders keep the template in a file of its own
+  if (std::filesystem::exists(template_path)) {
+    HEW_ASSIGN(parts->chat_template, ReadFile(template_path, 16 << 20));
+  }
+  return std::make_shared<BpeTokenizer>(*std::move(parts));
+}
+
+}  // namespace
+
+std::string Tokenizer::Decode(std::span<const int32_t> ids, bool special) const {
+  std::string text;
+  for (int32_t id : ids) text += TokenBytes(id, special);
+  return text;
+}
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& metadata, const std::string& name) {
+  auto model = metadata.GetString("tokenizer.ggml.model");
+  if (!model) return Annotate(name, std::move(model).error());
+  if (*model != "gpt2") return BadInput("{}: tokenizer.ggml.model: expected gpt2 (byte-level BPE), found '{}'", name, Shown(*model));
+  auto parts = BpePartsFromGguf(metadata);
+  if (!parts) return Annotate(name, std::move(parts).error());
+  return std::make_shared<BpeTokenizer>(*std::move(parts));
+}
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::FromJson(std::string_view tokenizer_json, std::string_view tokenizer_config_json,
+                                                             const std::string& name) {
+  HEW_ASSIGN(auto parts, BpePartsFromJson(tokenizer_json, tokenizer_config_json, name));
+  return std::make_shared<BpeTokenizer>(std::move(parts));
+}
+
+Result<std::shared_ptr<const Tokenizer>> Tokenizer::Open(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return OpenFolder(path);
+  if (path.ends_with(".json")) {
+    HEW_ASSIGN(const std::string json, ReadFile(path, kMaxTokenizerBytes));
+    return FromJson(json, "", path);
+  }
+  HEW_ASSIGN(const auto file, GgufFile::Open(path));
+  return FromGguf(file.metadata(), path);
+}
+
+}  // namespace hew
