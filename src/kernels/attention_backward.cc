@@ -3,6 +3,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/attention_tile.h"
+#include "kernels/cpu/ops_dispatch.h"
 
 namespace hew {
 namespace {
@@ -65,13 +66,13 @@ struct BackwardWorkspace {
   uint32_t *k_columns, *v_columns, *k_words;        // [dim_words, block] twice, [block words, padded_dim]
   float *p, *ds;                                    // [tile rows, block]
   uint32_t *p_words, *ds_words, *ds_rows;           // [row words, block] twice, [tile rows, block words]
-  float *d_q, *d_kv;                                // [tile rows, padded_dim], [block, padded_dim]
+  float* d_q;                                       // [tile rows, padded_dim]
   float *lse, *delta;                               // [tile rows]
   std::vector<const void*> rows;
 
   BackwardWorkspace(const AttentionCall& call, int64_t m, int64_t block)
       : memory(m * (2 * call.dim_words + 3 * call.padded_dim + 5 * block + 2) +
-               block * (2 * call.dim_words + 2 * call.padded_dim) + 256) {
+               block * (2 * call.dim_words + call.padded_dim) + 256) {
     q_rows = memory.Words(m * call.dim_words);
     do_rows = memory.Words(m * call.dim_words);
     q_words = memory.Words(m * call.padded_dim);
@@ -81,11 +82,10 @@ struct BackwardWorkspace {
     k_words = memory.Words(block * call.padded_dim);
     p = memory.Floats(m * block);
     ds = memory.Floats(m * block);
-    p_words = memory.Words(m * block);
-    ds_words = memory.Words(m * block);
-    ds_rows = memory.Words(m * block);
+    p_words = memory.Words(call.Words(m) * block);
+    ds_words = memory.Words(call.Words(m) * block);
+    ds_rows = memory.Words(m * call.Words(block));
     d_q = memory.Floats(m * call.padded_dim);
-    d_kv = memory.Floats(block * call.padded_dim);
     lse = memory.Floats(m);
     delta = memory.Floats(m);
   }
@@ -95,7 +95,7 @@ struct Gradients {
   ConstMatrixView q, out, d_out;
   const float* log_sum_exp;
   MatrixView d_q;
-  float *d_k, *d_v;  // sums in fp32, [key rows, kv_heads * head_dim], row 0 is first_row
+  float *d_k, *d_v;  // sums in fp32, [key rows, head groups, padded_dim], row 0 is first_row
   int64_t first_row;
 };
 
@@ -128,12 +128,14 @@ void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t blo
 
   kernels.multiply(call.pair, {w->ds_rows, call.Words(ld), 1}, m, call.Words(block.count), w->k_words, dim, dim, w->d_q, dim,
                    block_index > FirstBlock(call, tile));
+  // Keys of a block lie in at most two runs of neighbouring rows: of the prefix, and the segment's own.
+  const int64_t split = std::clamp<int64_t>(tile.segment->prefix_rows - block.begin, 0, block.count);
   const auto add_to_rows = [&](const uint32_t* left, const uint32_t* right, float* sums) {
-    kernels.multiply(call.pair, {left, 1, ld}, block.count, call.Words(m), right, dim, dim, w->d_kv, dim, false);
-    for (int64_t j = 0; j < block.count; ++j) {
-      const int64_t row = tile.segment->key_row(block.begin + j) - g.first_row;
-      kernels.add(w->d_kv + j * dim, call.shape.head_dim,
-                  sums + (row * call.shape.kv_heads + tile.kv_head) * call.shape.head_dim);
+    for (auto [from, end] : {std::pair(int64_t{0}, split), {split, block.count}}) {
+      if (from == end) continue;
+      const int64_t row = tile.segment->key_row(block.begin + from) - g.first_row, stride = call.head_groups() * dim;
+      kernels.multiply(call.pair, {left + from, 1, ld}, end - from, call.Words(m), right, dim, dim,
+                       sums + row * stride + tile.head_group * dim, stride, true);
     }
   };
   add_to_rows(w->p_words, w->do_words, g.d_v);
@@ -163,15 +165,29 @@ void BackwardTile(const AttentionCall& call, const QueryTile& tile, const Gradie
   }
 }
 
+void StoreKeyRow(const AttentionCall& call, int64_t row, int64_t at, const Gradients& g, MatrixView d_k, MatrixView d_v) {
+  const int64_t dim = call.shape.head_dim, parts = call.groups_per_kv_head();
+  for (int64_t head = 0; head < call.shape.kv_heads; ++head, at += parts * call.padded_dim) {
+    for (auto [sums, to] : {std::pair(g.d_k + at, d_k), {g.d_v + at, d_v}}) {
+      for (int64_t part = 1; part < parts; ++part) call.kernels.add(sums + part * call.padded_dim, dim, sums);
+      call.kernels.finish(sums, 1, dim, RowAt(to, row, head * dim));
+    }
+  }
+}
+
 }  // namespace
 
 void AttentionBackward(const Runtime& rt, const AttentionShape& shape, ConstMatrixView q,
                        std::span<const AttentionSegment> segments, ConstMatrixView out, const float* log_sum_exp,
                        ConstMatrixView d_out, MatrixView d_q, MatrixView d_k, MatrixView d_v) {
-  const AttentionCall call(rt, shape);
+  AttentionCall call(rt, shape);
   const int64_t kv_cols = shape.kv_heads * shape.head_dim;
   HEW_CHECK(d_out.cols == q.cols && d_q.cols == q.cols && d_k.cols == kv_cols && d_v.cols == kv_cols && log_sum_exp);
   const std::vector<SegmentGroup> groups = GroupBySharedKeys(segments);
+  // Key rows that are shared cannot be split over threads; with few groups of segments, query heads are. The choice may
+  // not depend on the threads: it decides the order of sums.
+  constexpr int64_t kFewTasks = 12;
+  if (static_cast<int64_t>(groups.size()) * shape.kv_heads < kFewTasks) call.group = 1;
   int64_t first_row = std::numeric_limits<int64_t>::max(), last_row = 0, tile_rows = 0, widest = 0, products = 0;
   for (const SegmentGroup& group : groups) {
     for (const RowRange& range : group.key_rows) {
@@ -191,31 +207,35 @@ void AttentionBackward(const Runtime& rt, const AttentionShape& shape, ConstMatr
     products += tile.rows * shape.heads * tile.keys() * shape.head_dim * 5;
   }
   if (tiles.empty()) return;
-  const size_t sums = static_cast<size_t>((last_row - first_row) * kv_cols);
+  const size_t sums = static_cast<size_t>((last_row - first_row) * call.head_groups() * call.padded_dim);
   const std::unique_ptr<float[]> sum_k(new float[sums]), sum_v(new float[sums]);
   const Gradients gradients = {q, out, d_out, log_sum_exp, d_q, sum_k.get(), sum_v.get(), first_row};
-
+  const auto place = [&](int64_t row, int64_t head_group) {
+    return ((row - first_row) * call.head_groups() + head_group) * call.padded_dim;
+  };
   const auto make = [&] { return BackwardWorkspace(call, tile_rows, widest); };
-  const int64_t tasks = static_cast<int64_t>(groups.size()) * shape.kv_heads;
+  const int64_t tasks = static_cast<int64_t>(groups.size()) * call.head_groups();
   RunTasks<BackwardWorkspace>(rt, tasks, products, make, [&](int64_t task, BackwardWorkspace& w) {
-    const SegmentGroup& group = groups[static_cast<size_t>(task / shape.kv_heads)];
-    const int64_t kv_head = task % shape.kv_heads;
-    const auto for_rows = [&](const auto& fn) {
-      for (const RowRange& range : group.key_rows) {
-        for (int64_t row = range.begin; row < range.end; ++row) fn(row, ((row - first_row) * shape.kv_heads + kv_head) * shape.head_dim);
+    const SegmentGroup& group = groups[static_cast<size_t>(task / call.head_groups())];
+    const int64_t head_group = task % call.head_groups();
+    for (const RowRange& range : group.key_rows) {
+      for (int64_t row = range.begin; row < range.end; ++row) {
+        std::fill_n(sum_k.get() + place(row, head_group), call.padded_dim, 0.0f);
+        std::fill_n(sum_v.get() + place(row, head_group), call.padded_dim, 0.0f);
       }
-    };
-    for_rows([&](int64_t, int64_t at) {
-      std::fill_n(sum_k.get() + at, shape.head_dim, 0.0f);
-      std::fill_n(sum_v.get() + at, shape.head_dim, 0.0f);
-    });
+    }
     std::vector<QueryTile> mine;
-    for (const AttentionSegment* segment : group.segments) AppendTiles(call, *segment, kv_head, &mine);
+    for (const AttentionSegment* segment : group.segments) AppendTiles(call, *segment, head_group, &mine);
     for (const QueryTile& tile : mine) BackwardTile(call, tile, gradients, &w);
-    for_rows([&](int64_t row, int64_t at) {
-      call.kernels.finish(sum_k.get() + at, 1, shape.head_dim, RowAt(d_k, row, kv_head * shape.head_dim));
-      call.kernels.finish(sum_v.get() + at, 1, shape.head_dim, RowAt(d_v, row, kv_head * shape.head_dim));
-    });
+  });
+  // Head groups of one key/value head are added in order, and rounded once.
+  std::vector<RowRange> ranges;
+  for (const SegmentGroup& group : groups) ranges.insert(ranges.end(), group.key_rows.begin(), group.key_rows.end());
+  ForRows(rt, static_cast<int64_t>(ranges.size()), static_cast<int64_t>(sums / ranges.size()), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const RowRange range = ranges[static_cast<size_t>(i)];
+      for (int64_t row = range.begin; row < range.end; ++row) StoreKeyRow(call, row, place(row, 0), gradients, d_k, d_v);
+    }
   });
 }
 

@@ -19,12 +19,13 @@ AttentionCall::AttentionCall(const Runtime& rt, const AttentionShape& s)
   dim_words = Words(s.head_dim);
 }
 
-void AppendTiles(const AttentionCall& call, const AttentionSegment& segment, int64_t kv_head, std::vector<QueryTile>* tiles) {
-  const int64_t limit = std::max<int64_t>(8, 96 / call.group);
+void AppendTiles(const AttentionCall& call, const AttentionSegment& segment, int64_t head_group,
+                 std::vector<QueryTile>* tiles) {
+  const int64_t limit = std::max<int64_t>(8, 128 / call.group);
   const int64_t count = (segment.query_rows + limit - 1) / limit;
   for (int64_t t = 0; t < count; ++t) {
     const int64_t first = segment.query_rows * t / count, end = segment.query_rows * (t + 1) / count;
-    tiles->push_back({&segment, kv_head, first, end - first});
+    tiles->push_back({&segment, head_group, first, end - first});
   }
 }
 
@@ -53,7 +54,7 @@ RowSet TileRows(const AttentionCall& call, const QueryTile& tile, ConstMatrixVie
   rows->clear();
   for (int64_t i = 0; i < tile.rows; ++i) {
     for (int64_t g = 0; g < call.group; ++g) {
-      const int64_t col = (tile.kv_head * call.group + g) * call.shape.head_dim;
+      const int64_t col = (tile.head_group * call.group + g) * call.shape.head_dim;
       rows->push_back(Element(m, tile.segment->query_begin + tile.first + i, col));
     }
   }
@@ -64,7 +65,7 @@ RowSet KeyRows(const AttentionCall& call, const QueryTile& tile, const KeyBlock&
                std::vector<const void*>* rows) {
   rows->clear();
   for (int64_t j = block.begin; j < block.begin + block.count; ++j) {
-    rows->push_back(Element(m, tile.segment->key_row(j), tile.kv_head * call.shape.head_dim));
+    rows->push_back(Element(m, tile.segment->key_row(j), call.kv_head(tile.head_group) * call.shape.head_dim));
   }
   return {rows->data(), m.dtype == DType::kBF16, block.count, call.shape.head_dim};
 }

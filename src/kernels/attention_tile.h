@@ -23,26 +23,30 @@ struct AttentionCall {
   const AttentionKernels& kernels;
   const AttentionShape& shape;
   bool pair;               // words are bf16 pairs
-  int64_t group;           // query heads for each key/value head
+  int64_t group;           // query heads of one tile: all that share a key/value head, or one
   int64_t padded_dim;      // head_dim rounded up to whole vectors
   int64_t dim_words;       // head_dim in words
 
   AttentionCall(const Runtime& rt, const AttentionShape& s);
+  int64_t head_groups() const { return shape.heads / group; }
+  int64_t groups_per_kv_head() const { return shape.heads / shape.kv_heads / group; }
+  int64_t kv_head(int64_t head_group) const { return head_group / groups_per_kv_head(); }
   int64_t Words(int64_t values) const { return pair ? (values + 1) / 2 : values; }
 };
 
-// Some neighbouring query rows of one segment with the query heads that share one key/value head. Row i * group + g of
-// the tile's matrices is query row first + i, head kv_head * group + g.
+// Some neighbouring query rows of one segment with a group of query heads that share a key/value head. Row i * group + g
+// of the tile's matrices is query row first + i, head head_group * group + g.
 struct QueryTile {
   const AttentionSegment* segment;
-  int64_t kv_head, first, rows;
+  int64_t head_group, first, rows;
 
   int64_t position(int64_t tile_row, int64_t group) const { return segment->position + first + tile_row / group; }
   int64_t keys() const { return segment->position + first + rows; }  // that any of its rows sees
 };
 
-// Tiles of about 96 matrix rows, equal as far as they go.
-void AppendTiles(const AttentionCall& call, const AttentionSegment& segment, int64_t kv_head, std::vector<QueryTile>* tiles);
+// Tiles of at most 128 matrix rows, of equal size as far as they go: their scores stay in the second cache.
+void AppendTiles(const AttentionCall& call, const AttentionSegment& segment, int64_t head_group,
+                 std::vector<QueryTile>* tiles);
 
 // Where a tile row stands in a matrix [M, heads * head_dim].
 struct TilePlace {
@@ -50,7 +54,7 @@ struct TilePlace {
 };
 inline TilePlace PlaceOf(const AttentionCall& call, const QueryTile& tile, int64_t tile_row) {
   return {tile.segment->query_begin + tile.first + tile_row / call.group,
-          tile.kv_head * call.group + tile_row % call.group};
+          tile.head_group * call.group + tile_row % call.group};
 }
 
 inline Row RowAt(MatrixView m, int64_t row, int64_t col) {

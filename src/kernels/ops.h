@@ -52,8 +52,9 @@ void LogSumExp(const Runtime& rt, ConstMatrixView logits, float* out);
 
 // y[i, :] = x[i, :] * column_scale (DoRA), overwritten or added; x and y may be the same.
 void ScaleColumns(const Runtime& rt, ConstMatrixView x, const float* column_scale, MatrixView y, bool accumulate);
-// y = x with each element kept with probability 1 - p and scaled by 1 / (1 - p). Element (i, j)'s fate is Philox(seed, stream,
-// i * cols + j): calling it again on a gradient with the same numbers is the backward pass. Added if `accumulate`.
+// y = x with each element kept with probability 1 - p and scaled by 1 / (1 - p). The fate of element n = i * cols + j
+// depends on (seed, stream, n) alone (Philox, see ops_kernels.h): calling it again on a gradient with the same numbers is the
+// backward pass. Added if `accumulate`.
 void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate);
 // y (+)= x, converting types.
 void CopyOrAdd(const Runtime& rt, ConstMatrixView x, MatrixView y, bool accumulate);

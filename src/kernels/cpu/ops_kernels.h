@@ -10,7 +10,8 @@ namespace hew {
 
 enum class ActivationKind { kSilu, kGeluTanh, kGelu };
 
-// Philox's place for element i of a row is (seed, stream, first + i); kept if its first word >= threshold.
+// Element i of a row is n = first + i of the whole matrix. Its draw is word (n / 16) % 4 of Philox(seed, stream,
+// n / 64 * 16 + n % 16), so that 16 lanes and all four words serve 64 neighbours; kept if the draw >= threshold.
 struct DropoutRow {
   uint64_t seed, stream, first;
   uint64_t threshold;  // p * 2^32

@@ -143,7 +143,8 @@ void ScaleColumns(ConstMatrixView x, const float* column_scale, MatrixView y, bo
 void Dropout(ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate) {
   for (int64_t r = 0; r < x.rows; ++r) {
     for (int64_t c = 0; c < x.cols; ++c) {
-      const uint32_t draw = Philox(seed, stream, static_cast<uint64_t>(r * x.cols + c))[0];
+      const uint64_t n = static_cast<uint64_t>(r * x.cols + c);
+      const uint32_t draw = Philox(seed, stream, n / 64 * 16 + n % 16)[n / 16 % 4];
       const bool kept = static_cast<double>(draw) >= static_cast<double>(p) * 0x1p32;
       Put(y, r, c, kept ? Get(x, r, c) / (1 - static_cast<double>(p)) : 0, accumulate);
     }
