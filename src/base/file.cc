@@ -33,7 +33,8 @@ Status SyncFolder(const std::string& path) {
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a pipe without a writer is refused below instead of waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return BadInput("{}: cannot open: {}", path, LastError());
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -46,9 +47,10 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   if (file.size_ > 0) {
     file.data_ = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (file.data_ == MAP_FAILED) {
+      const int error = errno;
       file.data_ = nullptr;
       ::close(fd);
-      return EnvironmentError("{}: cannot map {} bytes: {}", path, file.size_, LastError());
+      return EnvironmentError("{}: cannot map {} bytes: {}", path, file.size_, std::strerror(error));
     }
   }
   ::close(fd);

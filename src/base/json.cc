@@ -20,15 +20,14 @@ std::string Place(std::string_view text, size_t offset) {
   return fmt::format("line {}, column {} (byte {})", line, column, offset);
 }
 
-// The parser's own words without its number, place and copy of the input.
+// The parser's own words without its number, place and copy of the input: of "[json.exception.parse_error.101] parse
+// error at line 1, column 2: syntax error while parsing value - invalid literal; last read: 'no'" the "invalid literal".
 std::string Reason(std::string_view what) {
-  if (const size_t end = what.find("; last read"); end != std::string_view::npos) what = what.substr(0, end);
-  for (std::string_view start : {"parsing error", " - ", ": "}) {
-    const size_t at = what.find(start);
-    if (at != std::string_view::npos) what = what.substr(at + start.size());
-    if (at != std::string_view::npos && start == " - ") break;
+  what = what.substr(0, what.find("; last read"));
+  for (std::string_view before : {"] ", " - ", "unexpected "}) {
+    if (const size_t at = what.find(before); at != std::string_view::npos) what.remove_prefix(at + before.size());
   }
-  return Shown(what);
+  return Shown(what, 120);
 }
 
 // Builds the document. Keys are appended without a search, and repeated ones found by sorting when an object ends, so

@@ -58,7 +58,7 @@ std::string HumanBytes(uint64_t bytes) {
   double value = static_cast<double>(bytes);
   const char* units[] = {"B", "kB", "MB", "GB", "TB"};
   int unit = 0;
-  while (value >= 1000 && unit < 4) {
+  while (value >= 999.95 && unit < 4) {  // 999.95 would be shown as 1000.0
     value /= 1000;
     ++unit;
   }
