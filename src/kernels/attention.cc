@@ -55,8 +55,9 @@ void AttendBlock(const AttentionCall& call, const QueryTile& tile, int64_t block
                     result.highest + r, result.sum + r);
   }
   kernels.pack_row_words(call.pair, KeyRows(call, tile, block, tile.segment->v, &w->rows), w->values, call.padded_dim);
-  kernels.multiply(call.pair, {reinterpret_cast<const uint32_t*>(w->scores), block.padded, 1}, m, call.Words(block.count),
-                   w->values, call.padded_dim, call.padded_dim, result.out, call.padded_dim, false);
+  kernels.multiply(call.pair, {reinterpret_cast<const uint32_t*>(w->scores), block.padded, 1}, m,
+                   call.Words(block.count), w->values, call.padded_dim, call.padded_dim, result.out, call.padded_dim,
+                   false);
 }
 
 void Merge(const AttentionCall& call, int64_t rows, const Partial& block, const Partial& total) {
@@ -67,7 +68,8 @@ void Merge(const AttentionCall& call, int64_t rows, const Partial& block, const 
   }
 }
 
-void StoreTile(const AttentionCall& call, const QueryTile& tile, const Partial& total, MatrixView out, float* log_sum_exp) {
+void StoreTile(const AttentionCall& call, const QueryTile& tile, const Partial& total, MatrixView out,
+               float* log_sum_exp) {
   for (int64_t r = 0; r < tile.rows * call.group; ++r) {
     const TilePlace at = PlaceOf(call, tile, r);
     call.kernels.finish(total.out + r * call.padded_dim, 1 / total.sum[r], call.shape.head_dim,
@@ -116,11 +118,12 @@ void AttentionForward(const Runtime& rt, const AttentionShape& shape, ConstMatri
     Partial total(call, tile_rows, &memory);
     std::vector<Partial> parts;
     for (const BlockTask& block : blocks) parts.emplace_back(call, tiles[block.tile].rows * call.group, &memory);
-    RunTasks<ForwardWorkspace>(rt, static_cast<int64_t>(blocks.size()), products, make, [&](int64_t task, ForwardWorkspace& w) {
-      const BlockTask& block = blocks[static_cast<size_t>(task)];
-      pack_queries(tiles[block.tile], &w);
-      AttendBlock(call, tiles[block.tile], block.block, &w, parts[static_cast<size_t>(task)]);
-    });
+    RunTasks<ForwardWorkspace>(
+        rt, static_cast<int64_t>(blocks.size()), products, make, [&](int64_t task, ForwardWorkspace& w) {
+          const BlockTask& block = blocks[static_cast<size_t>(task)];
+          pack_queries(tiles[block.tile], &w);
+          AttendBlock(call, tiles[block.tile], block.block, &w, parts[static_cast<size_t>(task)]);
+        });
     for (size_t i = 0; i < blocks.size(); ++i) {
       const QueryTile& tile = tiles[blocks[i].tile];
       const int64_t m = tile.rows * call.group;
@@ -132,17 +135,18 @@ void AttentionForward(const Runtime& rt, const AttentionShape& shape, ConstMatri
     }
     return;
   }
-  RunTasks<ForwardWorkspace>(rt, static_cast<int64_t>(tiles.size()), products, make, [&](int64_t task, ForwardWorkspace& w) {
-    const QueryTile& tile = tiles[static_cast<size_t>(task)];
-    const int64_t m = tile.rows * call.group;
-    pack_queries(tile, &w);
-    w.total.Reset(m);
-    for (int64_t b = FirstBlock(call, tile); b * kKeyBlock < tile.keys(); ++b) {
-      AttendBlock(call, tile, b, &w, w.part);
-      Merge(call, m, w.part, w.total);
-    }
-    StoreTile(call, tile, w.total, out, log_sum_exp);
-  });
+  RunTasks<ForwardWorkspace>(rt, static_cast<int64_t>(tiles.size()), products, make,
+                             [&](int64_t task, ForwardWorkspace& w) {
+                               const QueryTile& tile = tiles[static_cast<size_t>(task)];
+                               const int64_t m = tile.rows * call.group;
+                               pack_queries(tile, &w);
+                               w.total.Reset(m);
+                               for (int64_t b = FirstBlock(call, tile); b * kKeyBlock < tile.keys(); ++b) {
+                                 AttendBlock(call, tile, b, &w, w.part);
+                                 Merge(call, m, w.part, w.total);
+                               }
+                               StoreTile(call, tile, w.total, out, log_sum_exp);
+                             });
 }
 
 }  // namespace hew

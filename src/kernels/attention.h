@@ -34,8 +34,8 @@ void AttentionForward(const Runtime& rt, const AttentionShape& shape, ConstMatri
                       std::span<const AttentionSegment> segments, MatrixView out, float* log_sum_exp);
 
 // Gradients of AttentionForward, same segments. d_q is overwritten; d_k, d_v [same rows and type as the segments' k, v,
-// which must all be one matrix] are overwritten for rows that appear in segments: several followers of a prefix are summed
-// in fp32, in segment order.
+// which must all be one matrix] are overwritten for rows that appear in segments: several followers of a prefix are
+// summed in fp32, in segment order.
 void AttentionBackward(const Runtime& rt, const AttentionShape& shape, ConstMatrixView q,
                        std::span<const AttentionSegment> segments, ConstMatrixView out, const float* log_sum_exp,
                        ConstMatrixView d_out, MatrixView d_q, MatrixView d_k, MatrixView d_v);

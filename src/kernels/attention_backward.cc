@@ -105,7 +105,8 @@ RowSet MatrixRows(const float* x, int64_t count, int64_t cols, int64_t ld, std::
   return {rows->data(), false, count, cols};
 }
 
-void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t block_index, const Gradients& g, BackwardWorkspace* w) {
+void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t block_index, const Gradients& g,
+                   BackwardWorkspace* w) {
   const AttentionKernels& kernels = call.kernels;
   const KeyBlock block = BlockOf(call, tile, block_index);
   const int64_t m = tile.rows * call.group, ld = block.padded, dim = call.padded_dim;
@@ -116,7 +117,8 @@ void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t blo
   kernels.pack_transposed(call.pair, KeyRows(call, tile, block, tile.segment->v, &w->rows), w->v_columns, ld);
 
   kernels.multiply(call.pair, {w->q_rows, call.dim_words, 1}, m, call.dim_words, w->k_columns, ld, ld, w->p, ld, false);
-  kernels.multiply(call.pair, {w->do_rows, call.dim_words, 1}, m, call.dim_words, w->v_columns, ld, ld, w->ds, ld, false);
+  kernels.multiply(call.pair, {w->do_rows, call.dim_words, 1}, m, call.dim_words, w->v_columns, ld, ld, w->ds, ld,
+                   false);
   for (int64_t r = 0; r < m; ++r) {
     const VisibleKeys visible = VisibleIn(call, block, tile.position(r, call.group));
     kernels.softmax_backward(rule, w->p + r * ld, w->ds + r * ld, visible.lo, visible.hi, ld, w->lse[r], w->delta[r]);
@@ -126,8 +128,8 @@ void BackwardBlock(const AttentionCall& call, const QueryTile& tile, int64_t blo
   kernels.pack_row_words(call.pair, ds, w->ds_words, ld);
   kernels.pack_rows(call.pair, ds, w->ds_rows, call.Words(ld));
 
-  kernels.multiply(call.pair, {w->ds_rows, call.Words(ld), 1}, m, call.Words(block.count), w->k_words, dim, dim, w->d_q, dim,
-                   block_index > FirstBlock(call, tile));
+  kernels.multiply(call.pair, {w->ds_rows, call.Words(ld), 1}, m, call.Words(block.count), w->k_words, dim, dim, w->d_q,
+                   dim, block_index > FirstBlock(call, tile));
   // Keys of a block lie in at most two runs of neighbouring rows: of the prefix, and the segment's own.
   const int64_t split = std::clamp<int64_t>(tile.segment->prefix_rows - block.begin, 0, block.count);
   const auto add_to_rows = [&](const uint32_t* left, const uint32_t* right, float* sums) {
@@ -165,7 +167,8 @@ void BackwardTile(const AttentionCall& call, const QueryTile& tile, const Gradie
   }
 }
 
-void StoreKeyRow(const AttentionCall& call, int64_t row, int64_t at, const Gradients& g, MatrixView d_k, MatrixView d_v) {
+void StoreKeyRow(const AttentionCall& call, int64_t row, int64_t at, const Gradients& g, MatrixView d_k,
+                 MatrixView d_v) {
   const int64_t dim = call.shape.head_dim, parts = call.groups_per_kv_head();
   for (int64_t head = 0; head < call.shape.kv_heads; ++head, at += parts * call.padded_dim) {
     for (auto [sums, to] : {std::pair(g.d_k + at, d_k), {g.d_v + at, d_v}}) {
@@ -231,12 +234,14 @@ void AttentionBackward(const Runtime& rt, const AttentionShape& shape, ConstMatr
   // Head groups of one key/value head are added in order, and rounded once.
   std::vector<RowRange> ranges;
   for (const SegmentGroup& group : groups) ranges.insert(ranges.end(), group.key_rows.begin(), group.key_rows.end());
-  ForRows(rt, static_cast<int64_t>(ranges.size()), static_cast<int64_t>(sums / ranges.size()), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const RowRange range = ranges[static_cast<size_t>(i)];
-      for (int64_t row = range.begin; row < range.end; ++row) StoreKeyRow(call, row, place(row, 0), gradients, d_k, d_v);
-    }
-  });
+  ForRows(rt, static_cast<int64_t>(ranges.size()), static_cast<int64_t>(sums / ranges.size()),
+          [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+              const RowRange range = ranges[static_cast<size_t>(i)];
+              for (int64_t row = range.begin; row < range.end; ++row)
+                StoreKeyRow(call, row, place(row, 0), gradients, d_k, d_v);
+            }
+          });
 }
 
 }  // namespace hew

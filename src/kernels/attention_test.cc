@@ -109,7 +109,8 @@ RC_GTEST_PROP(Attention, ARowHasTheSameBitsAloneAndAmongOthers, ()) {
     RC_LOG() << mode.name;
     const DType type = Runtime{&one, mode.isa, mode.precision}.bf16() ? DType::kBF16 : DType::kF32;
     Forward whole(b, type), single(b, type), threaded(b, type);
-    AttentionForward({&one, mode.isa, mode.precision}, b.shape, b.q.view(), b.segments, whole.out.view(), whole.lse.data());
+    AttentionForward({&one, mode.isa, mode.precision}, b.shape, b.q.view(), b.segments, whole.out.view(),
+                     whole.lse.data());
     AttentionForward({&three, mode.isa, mode.precision}, b.shape, b.q.view(), b.segments, threaded.out.view(),
                      threaded.lse.data());
     for (const AttentionSegment& segment : b.segments) {

@@ -41,7 +41,8 @@ KeyBlock BlockOf(const AttentionCall& call, const QueryTile& tile, int64_t block
 
 VisibleKeys VisibleIn(const AttentionCall& call, const KeyBlock& block, int64_t position) {
   const int64_t first = call.shape.window > 0 ? position - call.shape.window + 1 : 0;
-  return {std::clamp<int64_t>(first - block.begin, 0, block.count), std::clamp<int64_t>(position + 1 - block.begin, 0, block.count)};
+  return {std::clamp<int64_t>(first - block.begin, 0, block.count),
+          std::clamp<int64_t>(position + 1 - block.begin, 0, block.count)};
 }
 
 namespace {

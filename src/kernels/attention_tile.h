@@ -22,10 +22,10 @@ inline int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) 
 struct AttentionCall {
   const AttentionKernels& kernels;
   const AttentionShape& shape;
-  bool pair;               // words are bf16 pairs
-  int64_t group;           // query heads of one tile: all that share a key/value head, or one
-  int64_t padded_dim;      // head_dim rounded up to whole vectors
-  int64_t dim_words;       // head_dim in words
+  bool pair;           // words are bf16 pairs
+  int64_t group;       // query heads of one tile: all that share a key/value head, or one
+  int64_t padded_dim;  // head_dim rounded up to whole vectors
+  int64_t dim_words;   // head_dim in words
 
   AttentionCall(const Runtime& rt, const AttentionShape& s);
   int64_t head_groups() const { return shape.heads / group; }
@@ -34,8 +34,8 @@ struct AttentionCall {
   int64_t Words(int64_t values) const { return pair ? (values + 1) / 2 : values; }
 };
 
-// Some neighbouring query rows of one segment with a group of query heads that share a key/value head. Row i * group + g
-// of the tile's matrices is query row first + i, head head_group * group + g.
+// Some neighbouring query rows of one segment with a group of query heads that share a key/value head. Row i * group +
+// g of the tile's matrices is query row first + i, head head_group * group + g.
 struct QueryTile {
   const AttentionSegment* segment;
   int64_t head_group, first, rows;
@@ -76,7 +76,8 @@ struct VisibleKeys {
 };
 VisibleKeys VisibleIn(const AttentionCall& call, const KeyBlock& block, int64_t position);
 
-// Row pointers of the tile's head columns of a matrix [M, heads * head_dim], and of one head's keys or values of a block.
+// Row pointers of the tile's head columns of a matrix [M, heads * head_dim], and of one head's keys or values of a
+// block.
 RowSet TileRows(const AttentionCall& call, const QueryTile& tile, ConstMatrixView m, std::vector<const void*>* rows);
 RowSet KeyRows(const AttentionCall& call, const QueryTile& tile, const KeyBlock& block, ConstMatrixView m,
                std::vector<const void*>* rows);
@@ -104,8 +105,8 @@ class Scratch {
   int64_t left_;
 };
 
-// Runs tasks on the pool, each worker with a workspace of its own; in the caller's thread alone if `products` (multiply-adds
-// in all) is too little to wake others for.
+// Runs tasks on the pool, each worker with a workspace of its own; in the caller's thread alone if `products`
+// (multiply-adds in all) is too little to wake others for.
 template <typename Workspace, typename Make, typename Fn>
 void RunTasks(const Runtime& rt, int64_t tasks, int64_t products, const Make& make, const Fn& fn) {
   constexpr int64_t kWorthwhile = 400000;

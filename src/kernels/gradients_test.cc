@@ -46,8 +46,10 @@ TEST(Gradients, Attention) {
     const Matrix d_out = RandomMatrix(DType::kF32, kRows, 24, 4);
     // A prefix of four rows, two followers of it, and a document of its own.
     const ConstMatrixView keys = k.view(), values = v.view();
-    const std::vector<AttentionSegment> segments = {
-        {0, 4, 0, keys, values, 0, 0, 0}, {4, 3, 4, keys, values, 0, 4, 4}, {7, 1, 4, keys, values, 0, 4, 7}, {8, 3, 0, keys, values, 0, 0, 8}};
+    const std::vector<AttentionSegment> segments = {{0, 4, 0, keys, values, 0, 0, 0},
+                                                    {4, 3, 4, keys, values, 0, 4, 4},
+                                                    {7, 1, 4, keys, values, 0, 4, 7},
+                                                    {8, 3, 0, keys, values, 0, 0, 8}};
     std::vector<float> lse(kRows * 4);
     const auto loss = [&] {
       ref::AttentionForward(shape, q.view(), segments, out.view(), lse.data());
@@ -55,7 +57,8 @@ TEST(Gradients, Attention) {
     };
     loss();
     Matrix d_q(DType::kF32, kRows, 24), d_k(DType::kF32, kRows, 12), d_v(DType::kF32, kRows, 12);
-    ref::AttentionBackward(shape, q.view(), segments, out.view(), lse.data(), d_out.view(), d_q.view(), d_k.view(), d_v.view());
+    ref::AttentionBackward(shape, q.view(), segments, out.view(), lse.data(), d_out.view(), d_q.view(), d_k.view(),
+                           d_v.view());
     ExpectGradient(q, d_q.view(), loss, "d_q");
     ExpectGradient(k, d_k.view(), loss, "d_k");
     ExpectGradient(v, d_v.view(), loss, "d_v");
@@ -94,7 +97,8 @@ TEST(Gradients, Rope) {
 
 TEST(Gradients, GatedActivation) {
   for (Activation act : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh}) {
-    Matrix gate = RandomMatrix(DType::kF32, 2, 20, 1, 2), up = RandomMatrix(DType::kF32, 2, 20, 2), out(DType::kF32, 2, 20);
+    Matrix gate = RandomMatrix(DType::kF32, 2, 20, 1, 2), up = RandomMatrix(DType::kF32, 2, 20, 2),
+           out(DType::kF32, 2, 20);
     const Matrix d_out = RandomMatrix(DType::kF32, 2, 20, 3);
     const auto loss = [&] {
       ref::GatedActivation(act, gate.view(), up.view(), out.view());

@@ -109,7 +109,8 @@ TEST_F(KernelsGolden, Rope) {
     RopeTable table{512, head_dim / 2, {}, {}};
     for (int64_t p = 0; p < table.positions; ++p) {
       for (int64_t i = 0; i < table.half; ++i) {
-        const double angle = static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+        const double angle =
+            static_cast<double>(p) * std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
         table.cos.push_back(static_cast<float>(std::cos(angle)));
         table.sin.push_back(static_cast<float>(std::sin(angle)));
       }
@@ -125,7 +126,8 @@ TEST_F(KernelsGolden, Rope) {
 }
 
 TEST_F(KernelsGolden, GatedActivations) {
-  for (auto [name, act] : {std::pair{"silu", Activation::kSilu}, {"gelu", Activation::kGelu}, {"gelu_tanh", Activation::kGeluTanh}}) {
+  for (auto [name, act] :
+       {std::pair{"silu", Activation::kSilu}, {"gelu", Activation::kGelu}, {"gelu_tanh", Activation::kGeluTanh}}) {
     SCOPED_TRACE(name);
     const Golden golden(name);
     ForModes([&](const Runtime& rt, DType type, double tolerance) {

@@ -43,14 +43,15 @@ void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps,
   });
 }
 
-void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
-                     bool accumulate, float* d_gain) {
+void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
+                     MatrixView d_x, bool accumulate, float* d_gain) {
   CheckSame(x, d_y);
   CheckSame(x, d_x);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
   std::vector<float> inverse(static_cast<size_t>(x.rows));
   ForRows(rt, x.rows, x.cols, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) inverse[static_cast<size_t>(r)] = kernels.inverse_rms(RowOf(x, r), x.cols, eps);
+    for (int64_t r = begin; r < end; ++r)
+      inverse[static_cast<size_t>(r)] = kernels.inverse_rms(RowOf(x, r), x.cols, eps);
   });
   if (d_gain) {  // before d_x, which may lie over d_y; columns are split over threads, rows are summed in order
     constexpr int64_t kColumns = 64;
@@ -65,14 +66,14 @@ void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, fl
   }
   ForRows(rt, x.rows, x.cols * 3, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      kernels.rms_norm_backward(RowOf(x, r), gain, inverse[static_cast<size_t>(r)], RowOf(d_y, r), x.cols, RowOf(d_x, r),
-                                accumulate);
+      kernels.rms_norm_backward(RowOf(x, r), gain, inverse[static_cast<size_t>(r)], RowOf(d_y, r), x.cols,
+                                RowOf(d_x, r), accumulate);
     }
   });
 }
 
-void Rope(const Runtime& rt, const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions, int64_t head_dim,
-          bool inverse, MatrixView x) {
+void Rope(const Runtime& rt, const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions,
+          int64_t head_dim, bool inverse, MatrixView x) {
   HEW_CHECK(static_cast<int64_t>(positions.size()) == x.rows && head_dim > 0 && x.cols % head_dim == 0);
   HEW_CHECK(2 * table.half <= head_dim);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
@@ -83,7 +84,8 @@ void Rope(const Runtime& rt, const RopeTable& table, RopePairing pairing, std::s
       HEW_CHECK(position >= 0 && position < table.positions);
       const int64_t angle = position * table.half;
       for (int64_t head = 0; head < x.cols; head += head_dim) {
-        rotate(table.cos.data() + angle, table.sin.data() + angle, inverse ? -1.0f : 1.0f, table.half, RowOf(x, r, head));
+        rotate(table.cos.data() + angle, table.sin.data() + angle, inverse ? -1.0f : 1.0f, table.half,
+               RowOf(x, r, head));
       }
     }
   });
@@ -94,12 +96,13 @@ void GatedActivation(const Runtime& rt, Activation act, ConstMatrixView gate, Co
   CheckSame(gate, out);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
   ForRows(rt, out.rows, out.cols * 4, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) kernels.gated(KindOf(act), RowOf(gate, r), RowOf(up, r), out.cols, RowOf(out, r));
+    for (int64_t r = begin; r < end; ++r)
+      kernels.gated(KindOf(act), RowOf(gate, r), RowOf(up, r), out.cols, RowOf(out, r));
   });
 }
 
-void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up, ConstMatrixView d_out,
-                             MatrixView d_gate, MatrixView d_up) {
+void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up,
+                             ConstMatrixView d_out, MatrixView d_gate, MatrixView d_up) {
   CheckSame(gate, up);
   CheckSame(gate, d_out);
   CheckSame(gate, d_gate);
@@ -113,8 +116,8 @@ void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView 
   });
 }
 
-void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> weights,
-                  float* loss, MatrixView d_logits) {
+void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets,
+                  std::span<const float> weights, float* loss, MatrixView d_logits) {
   CheckSame(logits, d_logits);
   HEW_CHECK(logits.dtype == DType::kF32 && targets.size() == weights.size() &&
             static_cast<int64_t>(targets.size()) == logits.rows);
@@ -154,11 +157,13 @@ void ScaleColumns(const Runtime& rt, ConstMatrixView x, const float* column_scal
   CheckSame(x, y);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
   ForRows(rt, x.rows, x.cols, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) kernels.scale_columns(RowOf(x, r), column_scale, x.cols, RowOf(y, r), accumulate);
+    for (int64_t r = begin; r < end; ++r)
+      kernels.scale_columns(RowOf(x, r), column_scale, x.cols, RowOf(y, r), accumulate);
   });
 }
 
-void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate) {
+void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y,
+             bool accumulate) {
   CheckSame(x, y);
   HEW_CHECK(p >= 0 && p < 1);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);

@@ -1,6 +1,7 @@
-// The small kernels between the products: normalisation, rotary positions, gated activations, embedding, loss, optimiser.
-// Views may be fp32 or bf16; arithmetic is fp32. Every forward has its backward beside it. Rows are independent, so bits do
-// not depend on threads or neighbours; exp, tanh and sin are our own or correctly rounded libm calls on one thread's row.
+// The small kernels between the products: normalisation, rotary positions, gated activations, embedding, loss,
+// optimiser. Views may be fp32 or bf16; arithmetic is fp32. Every forward has its backward beside it. Rows are
+// independent, so bits do not depend on threads or neighbours; exp, tanh and sin are our own or correctly rounded libm
+// calls on one thread's row.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t
 // With cols = head_dim and a view of heads as rows it is QK-norm.
 void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y);
 // d_x (+)= gradient; d_gain [cols] (may be null) is added to, summed over rows in order.
-void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
-                     bool accumulate, float* d_gain);
+void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
+                     MatrixView d_x, bool accumulate, float* d_gain);
 
 enum class RopePairing { kHalves, kInterleaved };  // (i, i + d/2), or (2i, 2i + 1)
 
@@ -32,30 +33,32 @@ struct RopeTable {
 };
 // Rotates every head of x [M, heads * head_dim] in place by the angle of its row's position; `inverse` rotates back,
 // which is the backward pass. positions[i] < table.positions. rotated dims = 2 * table.half <= head_dim (from dim 0).
-void Rope(const Runtime& rt, const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions, int64_t head_dim,
-          bool inverse, MatrixView x);
+void Rope(const Runtime& rt, const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions,
+          int64_t head_dim, bool inverse, MatrixView x);
 
 enum class Activation { kSilu, kGeluTanh, kGelu };
 
 // out = act(gate) * up, all [M, intermediate].
 void GatedActivation(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up, MatrixView out);
 // d_gate, d_up overwritten; may alias gate and up themselves.
-void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up, ConstMatrixView d_out,
-                             MatrixView d_gate, MatrixView d_up);
+void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up,
+                             ConstMatrixView d_out, MatrixView d_gate, MatrixView d_up);
 
-// logits fp32 [M, V], targets[i] in [0, V), weights[i] >= 0. Writes loss[i] = -log softmax(logits[i])[targets[i]] (unweighted)
-// and replaces logits by weights[i] * (softmax - onehot), in d_logits (fp32 or bf16; may be the same memory when fp32).
-void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> weights,
-                  float* loss, MatrixView d_logits);
+// logits fp32 [M, V], targets[i] in [0, V), weights[i] >= 0. Writes loss[i] = -log softmax(logits[i])[targets[i]]
+// (unweighted) and replaces logits by weights[i] * (softmax - onehot), in d_logits (fp32 or bf16; may be the same
+// memory when fp32).
+void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets,
+                  std::span<const float> weights, float* loss, MatrixView d_logits);
 // log(sum(exp(row))) of each row, fp32, for scoring.
 void LogSumExp(const Runtime& rt, ConstMatrixView logits, float* out);
 
 // y[i, :] = x[i, :] * column_scale (DoRA), overwritten or added; x and y may be the same.
 void ScaleColumns(const Runtime& rt, ConstMatrixView x, const float* column_scale, MatrixView y, bool accumulate);
 // y = x with each element kept with probability 1 - p and scaled by 1 / (1 - p). The fate of element n = i * cols + j
-// depends on (seed, stream, n) alone (Philox, see ops_kernels.h): calling it again on a gradient with the same numbers is the
-// backward pass. Added if `accumulate`.
-void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate);
+// depends on (seed, stream, n) alone (Philox, see ops_kernels.h): calling it again on a gradient with the same numbers
+// is the backward pass. Added if `accumulate`.
+void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y,
+             bool accumulate);
 // y (+)= x, converting types.
 void CopyOrAdd(const Runtime& rt, ConstMatrixView x, MatrixView y, bool accumulate);
 
@@ -63,12 +66,13 @@ void CopyOrAdd(const Runtime& rt, ConstMatrixView x, MatrixView y, bool accumula
 double SumOfSquares(const Runtime& rt, std::span<const float> x);
 
 struct AdamWSettings {
-  float lr = 0, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;  // decoupled decay (Loshchilov & Hutter 2019)
-  int64_t step = 1;         // from 1, for bias correction
+  float lr = 0, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f,
+        weight_decay = 0;    // decoupled decay (Loshchilov & Hutter 2019)
+  int64_t step = 1;          // from 1, for bias correction
   float gradient_scale = 1;  // clipping and normalisation, applied to the gradient first
 };
 // One step over flat buffers, all the same length; as torch.optim.AdamW computes it, in fp32.
-void AdamW(const Runtime& rt, const AdamWSettings& settings, std::span<const float> gradient, std::span<float> parameter,
-           std::span<float> first_moment, std::span<float> second_moment);
+void AdamW(const Runtime& rt, const AdamWSettings& settings, std::span<const float> gradient,
+           std::span<float> parameter, std::span<float> first_moment, std::span<float> second_moment);
 
 }  // namespace hew

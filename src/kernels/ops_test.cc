@@ -15,14 +15,16 @@ constexpr Activation kActivations[] = {Activation::kSilu, Activation::kGeluTanh,
 
 DType AnyType() { return *rc::gen::element(DType::kF32, DType::kBF16); }
 // Whole vectors, odd tails and less than one vector.
-int64_t AnyCols() { return *rc::gen::oneOf(rc::gen::inRange<int64_t>(1, 200), rc::gen::element<int64_t>(64, 576, 2048)); }
+int64_t AnyCols() {
+  return *rc::gen::oneOf(rc::gen::inRange<int64_t>(1, 200), rc::gen::element<int64_t>(64, 576, 2048));
+}
 int64_t AnyRows() { return *rc::gen::inRange<int64_t>(1, 40); }
 uint64_t AnySeed() { return *rc::gen::inRange<uint64_t>(0, 1000); }
 // Of a result stored as fp32 or bf16.
 double Tolerance(DType type) { return type == DType::kBF16 ? 3e-3 : 1e-6; }
 
-// Calls fn(runtime) for every mode with one and with three threads: it returns what it computed. The bits must be the same
-// for both, and the values near `want`.
+// Calls fn(runtime) for every mode with one and with three threads: it returns what it computed. The bits must be the
+// same for both, and the values near `want`.
 template <typename Fn>
 void CheckAll(ConstMatrixView want, DType type, double tolerance, const Fn& fn) {
   const ThreadPool one(1), three(3);
@@ -65,7 +67,8 @@ RC_GTEST_PROP(Ops, RmsNormAndItsGradient, ()) {
     Matrix dx = CopyOf(before.view(), type);
     std::vector<float> d_gain(gain);
     RmsNormBackward(rt, x.view(), gain.data(), 1e-5f, dy.view(), dx.view(), accumulate, d_gain.data());
-    for (size_t c = 0; c < gain.size(); ++c) RC_ASSERT(std::abs(d_gain[c] - want_gain[c]) < 1e-4 * (1 + std::abs(want_gain[c])));
+    for (size_t c = 0; c < gain.size(); ++c)
+      RC_ASSERT(std::abs(d_gain[c] - want_gain[c]) < 1e-4 * (1 + std::abs(want_gain[c])));
     return dx;
   });
 }
@@ -74,7 +77,8 @@ RopeTable MakeTable(int64_t positions, int64_t half) {
   RopeTable table{positions, half, {}, {}};
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(p) * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
+      const double angle =
+          static_cast<double>(p) * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(half));
       table.cos.push_back(static_cast<float>(std::cos(angle)));
       table.sin.push_back(static_cast<float>(std::sin(angle)));
     }
@@ -216,7 +220,8 @@ RC_GTEST_PROP(Ops, AdamWAndSumOfSquares, ()) {
   }
 }
 
-// The exponential, through softmax: LogSumExp of (x, 0) is log(1 + e^x), so CrossEntropy's gradient of x is e^x / (1 + e^x).
+// The exponential, through softmax: LogSumExp of (x, 0) is log(1 + e^x), so CrossEntropy's gradient of x is e^x / (1 +
+// e^x).
 TEST(Ops, ExponentialOverItsWholeRange) {
   const ThreadPool pool(1);
   for (const Mode& mode : Modes()) {
@@ -224,8 +229,8 @@ TEST(Ops, ExponentialOverItsWholeRange) {
       float logits[2] = {x, 0}, loss = 0;
       const int32_t target = 1;
       const float weight = 1;
-      CrossEntropy({&pool, mode.isa, mode.precision}, F32View(std::as_const(logits), 1, 2), {&target, 1}, {&weight, 1}, &loss,
-                   F32View(logits, 1, 2));
+      CrossEntropy({&pool, mode.isa, mode.precision}, F32View(std::as_const(logits), 1, 2), {&target, 1}, {&weight, 1},
+                   &loss, F32View(logits, 1, 2));
       // lse is rounded to fp32 before it is subtracted
       const double want = std::exp(static_cast<double>(x)) / (1 + std::exp(static_cast<double>(x)));
       EXPECT_NEAR(logits[0] / want, 1, 8e-6) << mode.name << " " << x;
@@ -257,7 +262,8 @@ TEST(Ops, ActivationsOfExtremeValues) {
 TEST(Ops, EmbeddingLooksUpScaledRows) {
   const ThreadPool pool(2);
   const Matrix values = RandomMatrix(DType::kF32, 5, 96, 7);
-  const auto table = MakeWeight(pool, DType::kF32, 5, 96, {static_cast<const char*>(values.view().data), values.bytes()});
+  const auto table =
+      MakeWeight(pool, DType::kF32, 5, 96, {static_cast<const char*>(values.view().data), values.bytes()});
   ASSERT_TRUE(table.has_value()) << table.error().message;
   const std::vector<int32_t> ids = {4, 0, 4};
   for (const Mode& mode : Modes()) {

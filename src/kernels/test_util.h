@@ -21,9 +21,9 @@ struct Mode {
 // Every way this machine can compute.
 inline std::vector<Mode> Modes() {
   std::vector<Mode> modes;
-  for (const Mode& mode : {Mode{Isa::kScalar, Precision::kDefault, "scalar"}, Mode{Isa::kAvx2, Precision::kDefault, "avx2"},
-                           Mode{Isa::kAvx512, Precision::kDefault, "avx512 bf16"},
-                           Mode{Isa::kAvx512, Precision::kFp32, "avx512 fp32"}}) {
+  for (const Mode& mode :
+       {Mode{Isa::kScalar, Precision::kDefault, "scalar"}, Mode{Isa::kAvx2, Precision::kDefault, "avx2"},
+        Mode{Isa::kAvx512, Precision::kDefault, "avx512 bf16"}, Mode{Isa::kAvx512, Precision::kFp32, "avx512 fp32"}}) {
     if (IsaAvailable(mode.isa)) modes.push_back(mode);
   }
   return modes;

@@ -1,6 +1,6 @@
-// The inner loops of attention, one table per instruction set; plain pointers only. All five products of attention and its
-// gradient are one small matrix product over 32-bit words: a word is one fp32 value, or (bf16) a pair of values that stand
-// next to each other in the contracted index. Packing puts the operands into that form.
+// The inner loops of attention, one table per instruction set; plain pointers only. All five products of attention and
+// its gradient are one small matrix product over 32-bit words: a word is one fp32 value, or (bf16) a pair of values
+// that stand next to each other in the contracted index. Packing puts the operands into that form.
 #pragma once
 
 #include <stdint.h>
@@ -41,13 +41,13 @@ struct AttentionKernels {
   void (*multiply)(bool pair, const WordMatrix& a, int64_t m, int64_t words, const uint32_t* b, int64_t ldb, int64_t n,
                    float* c, int64_t ldc, bool accumulate);
 
-  // One row of raw products s[padded], of which [lo, hi) are visible: replaced by e^(score - highest) as words (bf16 pairs
-  // in place if `pair`), zero where not visible. highest is -infinity and sum 0 if lo >= hi.
+  // One row of raw products s[padded], of which [lo, hi) are visible: replaced by e^(score - highest) as words (bf16
+  // pairs in place if `pair`), zero where not visible. highest is -infinity and sum 0 if lo >= hi.
   void (*softmax)(bool pair, const ScoreRule& rule, float* s, int64_t lo, int64_t hi, int64_t padded, float* highest,
                   float* sum);
   // s becomes p = e^(score - lse), dp becomes ds = p (dp - delta) score'; both zero outside [lo, hi).
-  void (*softmax_backward)(const ScoreRule& rule, float* s, float* dp, int64_t lo, int64_t hi, int64_t padded, float lse,
-                           float delta);
+  void (*softmax_backward)(const ScoreRule& rule, float* s, float* dp, int64_t lo, int64_t hi, int64_t padded,
+                           float lse, float delta);
   // Joins a block's highest score, sum and output with the running ones.
   void (*merge)(float block_highest, float block_sum, const float* block_out, float* highest, float* sum, float* out,
                 int64_t n);

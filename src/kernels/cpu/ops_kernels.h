@@ -1,5 +1,5 @@
-// The row functions behind kernels/ops.h, one table per instruction set. Plain pointers only, so that the sources compiled
-// for an instruction set see nothing else.
+// The row functions behind kernels/ops.h, one table per instruction set. Plain pointers only, so that the sources
+// compiled for an instruction set see nothing else.
 #pragma once
 
 #include <stdint.h>
@@ -20,21 +20,23 @@ struct DropoutRow {
 
 struct AdamWStep {
   float gradient_scale, decay, one_minus_beta1, beta2, one_minus_beta2;  // decay = 1 - lr * weight_decay
-  float step_size, root_correction2, eps;  // lr / (1 - beta1^t), sqrt(1 - beta2^t)
+  float step_size, root_correction2, eps;                                // lr / (1 - beta1^t), sqrt(1 - beta2^t)
 };
 
 struct OpsKernels {
   // 1 / sqrt(mean(x^2) + eps) of a row.
   float (*inverse_rms)(ConstRow x, int64_t n, float eps);
   void (*rms_norm)(ConstRow x, const float* gain, float eps, int64_t n, Row y);
-  void (*rms_norm_backward)(ConstRow x, const float* gain, float inverse, ConstRow dy, int64_t n, Row dx, bool accumulate);
+  void (*rms_norm_backward)(ConstRow x, const float* gain, float inverse, ConstRow dy, int64_t n, Row dx,
+                            bool accumulate);
   // gain += dy * x * inverse
   void (*add_gain_gradient)(ConstRow x, float inverse, ConstRow dy, int64_t n, float* gain);
   // One head: x[0 .. 2 half); sign is +1, or -1 to rotate back.
   void (*rope_halves)(const float* cos, const float* sin, float sign, int64_t half, Row x);
   void (*rope_interleaved)(const float* cos, const float* sin, float sign, int64_t half, Row x);
   void (*gated)(ActivationKind act, ConstRow gate, ConstRow up, int64_t n, Row out);
-  void (*gated_backward)(ActivationKind act, ConstRow gate, ConstRow up, ConstRow d_out, int64_t n, Row d_gate, Row d_up);
+  void (*gated_backward)(ActivationKind act, ConstRow gate, ConstRow up, ConstRow d_out, int64_t n, Row d_gate,
+                         Row d_up);
   // Highest value, and the sum of e^(x - highest).
   void (*max_and_sum)(const float* x, int64_t n, float* highest, double* sum);
   void (*softmax_gradient)(const float* x, int64_t n, float lse, float weight, Row d);  // weight * e^(x - lse)

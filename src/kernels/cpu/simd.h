@@ -1,7 +1,7 @@
-// A vector of fp32 lanes over three instruction sets, so that a kernel is written once and compiled for each. The source
-// that includes this defines one of HEW_ISA_SCALAR, HEW_ISA_AVX2 and HEW_ISA_AVX512 first; everything then lands in
-// namespace hew::scalar, avx2 or avx512 (HEW_SIMD). Only intrinsics and built-ins are used: a std:: function compiled here
-// would be a weak symbol that the linker may pick on a lesser machine.
+// A vector of fp32 lanes over three instruction sets, so that a kernel is written once and compiled for each. The
+// source that includes this defines one of HEW_ISA_SCALAR, HEW_ISA_AVX2 and HEW_ISA_AVX512 first; everything then lands
+// in namespace hew::scalar, avx2 or avx512 (HEW_SIMD). Only intrinsics and built-ins are used: a std:: function
+// compiled here would be a weak symbol that the linker may pick on a lesser machine.
 #pragma once
 
 #include <stdint.h>
@@ -231,7 +231,7 @@ HEW_INLINE F32x Fma(F32x a, F32x b, F32x c) { return {a.v * b.v + c.v}; }
 HEW_INLINE F32x Max(F32x a, F32x b) { return {a.v > b.v ? a.v : b.v}; }
 HEW_INLINE F32x Min(F32x a, F32x b) { return {a.v < b.v ? a.v : b.v}; }
 HEW_INLINE F32x Sqrt(F32x a) { return {__builtin_sqrtf(a.v)}; }
-HEW_INLINE F32x Round(F32x a) {  // by pushing the fraction out; |a| < 2^22 wherever this is called
+HEW_INLINE F32x Round(F32x a) {   // by pushing the fraction out; |a| < 2^22 wherever this is called
   const float big = 12582912.0f;  // 1.5 * 2^23
   const volatile float pushed = a.v + big;
   return {pushed - big};
@@ -241,7 +241,8 @@ HEW_INLINE F32x Select(Mask m, F32x yes, F32x no) { return m ? yes : no; }
 HEW_INLINE F32x ScaleByPowerOf2(F32x a, F32x n) {
   if (!(n.v >= -252 && n.v <= 254)) return a;  // the caller replaces this lane
   const int whole = static_cast<int>(n.v), half = whole >> 1;
-  return {a.v * FloatOf(static_cast<uint32_t>(half + 127) << 23) * FloatOf(static_cast<uint32_t>(whole - half + 127) << 23)};
+  return {a.v * FloatOf(static_cast<uint32_t>(half + 127) << 23) *
+          FloatOf(static_cast<uint32_t>(whole - half + 127) << 23)};
 }
 HEW_INLINE F32x Iota() { return {0}; }
 HEW_INLINE F32x FromWords(const uint32_t* p) { return {FloatOf(*p)}; }
