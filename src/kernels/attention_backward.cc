@@ -30,7 +30,9 @@ std::vector<SegmentGroup> GroupBySharedKeys(std::span<const AttentionSegment> se
     if (prefix > 0) uses.push_back({{g.prefix_begin, g.prefix_begin + prefix}, s});
     if (keys > prefix) uses.push_back({{g.own_begin, g.own_begin + keys - prefix}, s});
   }
-  std::stable_sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) { return a.rows.begin < b.rows.begin; });
+  std::sort(uses.begin(), uses.end(), [](const Use& a, const Use& b) {
+    return std::pair(a.rows.begin, a.segment) < std::pair(b.rows.begin, b.segment);
+  });
   std::vector<size_t> parent(segments.size());
   std::iota(parent.begin(), parent.end(), size_t{0});
   const auto root = [&](size_t s) {
