@@ -124,24 +124,27 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
     }
   }
 
+  // A task takes `run` pairs of tiles: its first `run` tiles are one stream of memory, the `run` after them another.
   int64_t pair_bytes = 0;
   for (const LinearTerm& t : terms) pair_bytes += kFewTiles * t.w->tile_bytes;
   const int64_t tiles = terms[0].w->tiles(), pairs = CeilDiv(tiles, kFewTiles);
-  const int64_t per_task = std::max(CeilDiv(kFewTaskBytes, pair_bytes), pairs / (int64_t{rt.pool->threads()} * 16));
-  rt.pool->Run(CeilDiv(pairs, per_task), [&](int64_t task) {
-    for (int64_t pair = task * per_task; pair < std::min(pairs, (task + 1) * per_task); ++pair) {
-      const int count = static_cast<int>(std::min<int64_t>(kFewTiles, tiles - pair * kFewTiles));
+  const int64_t run = std::max(CeilDiv(kFewTaskBytes, pair_bytes), pairs / (int64_t{rt.pool->threads()} * 16));
+  rt.pool->Run(CeilDiv(pairs, run), [&](int64_t task) {
+    const int64_t begin = task * run * kFewTiles, count = std::min(run * kFewTiles, tiles - begin);
+    const int64_t half = CeilDiv(count, kFewTiles);
+    for (int64_t i = 0; i < half; ++i) {
+      const int64_t pair[kFewTiles] = {begin + i, begin + (i + half < count ? i + half : i)};
       alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
       int64_t step = 0;
       for (const LinearTerm& t : terms) {
-        kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, pair * kFewTiles), t.w->tile_bytes, count, t.w->cols, x + step, x_stride,
-                             static_cast<int>(rows), sums);
+        kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, pair[0]), (pair[1] - pair[0]) * t.w->tile_bytes, t.w->cols, x + step,
+                             x_stride, static_cast<int>(rows), sums);
         step += CeilDiv(t.x.cols, kernels.group);
       }
       for (int64_t r = 0; r < rows; ++r) {
-        for (int t = 0; t < count; ++t) {
-          const int64_t col = (pair * kFewTiles + t) * kTileRows;
-          kernels.store(sums + (r * count + t) * kTileRows, static_cast<int>(std::min(kTileRows, cols - col)), At(out, r, col));
+        for (int t = 0; t < (pair[0] == pair[1] ? 1 : 2); ++t) {
+          const int64_t col = pair[t] * kTileRows;
+          kernels.store(sums + (r * kFewTiles + t) * kTileRows, static_cast<int>(std::min(kTileRows, cols - col)), At(out, r, col));
         }
       }
     }

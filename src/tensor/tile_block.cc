@@ -14,6 +14,12 @@ uint64_t Load64(const uint8_t* p) {
   return v;
 }
 
+uint32_t Load32(const uint8_t* p) {
+  uint32_t v;
+  std::memcpy(&v, p, 4);
+  return v;
+}
+
 // The low four bits of eight bytes, as eight nibbles.
 uint32_t PackNibbles(uint64_t x) {
   x &= 0x0f0f0f0f0f0f0f0fu;
@@ -35,6 +41,8 @@ uint32_t PackBits(uint64_t x) {
   return static_cast<uint32_t>(((x & 0x0101010101010101u) * 0x0102040810204080u) >> 56);
 }
 
+uint32_t RotateLeft(uint32_t x, int n) { return n == 0 ? x : (x << n) | (x >> (32 - n)); }
+
 // A row's view of the planes of one tile block.
 struct Planes {
   const TileLayout& layout;
@@ -50,18 +58,34 @@ struct Planes {
   void PutNibbles(int chunk, const uint8_t* bytes, int shift) const {
     for (int g = 0; g < 4; ++g) PutWord(layout.low, chunk * 4 + g, PackNibbles(Load64(bytes + 8 * g) >> shift));
   }
-  // 32 columns of two bits.
-  void PutPairs(int plane, int chunk, const uint8_t* bytes, int shift) const {
+  // 32 columns of two bits, from the low bits of 32 bytes shifted right.
+  void PutPairs(int chunk, const uint8_t* bytes, int shift) const {
     for (int g = 0; g < 2; ++g) {
       const uint32_t first = PackPairs(Load64(bytes + 16 * g) >> shift);
-      PutWord(plane, chunk * 2 + g, first | (PackPairs(Load64(bytes + 16 * g + 8) >> shift) << 16));
+      PutWord(layout.low, chunk * 2 + g, first | (PackPairs(Load64(bytes + 16 * g + 8) >> shift) << 16));
     }
   }
-  // 32 columns of one bit.
-  void PutBits(int chunk, const uint8_t* bytes, int shift) const {
+  // 32 columns' high bits: bit k of `bits` is column k's.
+  void PutHighBits(int chunk, uint32_t bits) const {
     uint32_t word = 0;
-    for (int g = 0; g < 4; ++g) word |= PackBits(Load64(bytes + 8 * g) >> shift) << (8 * g);
+    for (int k = 0; k < kChunkCols; k += 4) {
+      uint32_t four = bits >> k & 15u;
+      four = (four | four << 6) & 0x0303u;  // spread: four apart
+      four = (four | four << 3) & 0x1111u;
+      word |= RotateLeft(four << 4, HighRotation(k, 1));
+    }
     PutWord(layout.high, chunk, word);
+  }
+  void PutHighBits(int chunk, const uint8_t* bytes, int shift) const {
+    uint32_t bits = 0;
+    for (int g = 0; g < 4; ++g) bits |= PackBits(Load64(bytes + 8 * g) >> shift) << (8 * g);
+    PutHighBits(chunk, bits);
+  }
+  // 32 columns' pairs of high bits, from the low bits of 32 bytes shifted right.
+  void PutHighPairs(int chunk, const uint8_t* bytes, int shift) const {
+    uint32_t words[2] = {};
+    for (int k = 0; k < kChunkCols; ++k) words[HighWord(k, 2)] |= static_cast<uint32_t>(bytes[k] >> shift & 3) << HighBit(k, 2);
+    for (int g = 0; g < 2; ++g) PutWord(layout.high, chunk * 2 + g, words[g]);
   }
   // The 32-column formats: byte j holds column j in its low and column j + 16 in its high nibble.
   void PutHalves(const uint8_t* bytes) const {
@@ -75,12 +99,16 @@ float HalfAt(const uint8_t* tile, int plane, int row) {
   return HalfToFloat(half);
 }
 
-// The code of `column`, of `bits` bits (1, 2 or 4), in a plane of 32-bit words.
-int CodeAt(const uint8_t* tile, int plane, int row, int column, int bits) {
+// The low code of `column`, of 2 or 4 bits, from the plane at `low`.
+int LowCode(const uint8_t* low, int row, int column, int bits) {
   const int per_word = 32 / bits;
-  uint32_t word;
-  std::memcpy(&word, tile + plane + ((column / per_word) * 16 + row) * 4, 4);
-  return static_cast<int>((word >> (column % per_word * bits)) & ((1u << bits) - 1));
+  return static_cast<int>(Load32(low + (column / per_word * 16 + row) * 4) >> (column % per_word * bits)) & ((1 << bits) - 1);
+}
+
+// The high code of `column`, of 1 or 2 bits, from the plane at `high`.
+int HighCode(const uint8_t* high, int row, int column, int bits) {
+  const int chunk = column / kChunkCols, k = column % kChunkCols;
+  return static_cast<int>(Load32(high + ((chunk * bits + HighWord(k, bits)) * 16 + row) * 4) >> HighBit(k, bits)) & ((1 << bits) - 1);
 }
 
 // Scale and minimum (6 bits each) of sub-block j of 32 columns in Q4_K and Q5_K, from the 12 bytes they share.
@@ -132,25 +160,25 @@ void PutBlock(DType type, const uint8_t* block, int row, uint8_t* tile) {
       return planes.PutHalves(block + 4);
     case DType::kQ5_0:
       planes.PutHalf(layout.d, block);
-      std::memcpy(tile + layout.high + row * 4, block + 2, 4);
+      planes.PutHighBits(0, Load32(block + 2));
       return planes.PutHalves(block + 6);
     case DType::kQ5_1:
       planes.PutHalf(layout.d, block);
       planes.PutHalf(layout.dmin, block + 2);
-      std::memcpy(tile + layout.high + row * 4, block + 4, 4);
+      planes.PutHighBits(0, Load32(block + 4));
       return planes.PutHalves(block + 8);
     case DType::kQ8_0:
       planes.PutHalf(layout.d, block);
       return planes.PutBytes(layout.low, block + 2, 32);
     case DType::kQ2_K:  // scales[16], codes[64], d, dmin
       planes.PutBytes(layout.scales, block, 16);
-      for (int c = 0; c < 8; ++c) planes.PutPairs(layout.low, c, block + 16 + c / 4 * 32, c % 4 * 2);
+      for (int c = 0; c < 8; ++c) planes.PutPairs(c, block + 16 + c / 4 * 32, c % 4 * 2);
       planes.PutHalf(layout.d, block + 80);
       return planes.PutHalf(layout.dmin, block + 82);
     case DType::kQ3_K:  // high[32], codes[64], scales[12], d
       for (int c = 0; c < 8; ++c) {
-        planes.PutBits(c, block, c);
-        planes.PutPairs(layout.low, c, block + 32 + c / 4 * 32, c % 4 * 2);
+        planes.PutHighBits(c, block, c);
+        planes.PutPairs(c, block + 32 + c / 4 * 32, c % 4 * 2);
       }
       planes.PutBytes(layout.scales, block + 96, 12);
       return planes.PutHalf(layout.d, block + 108);
@@ -162,13 +190,13 @@ void PutBlock(DType type, const uint8_t* block, int row, uint8_t* tile) {
       for (int c = 0; c < 8; ++c) {
         const uint8_t* codes = block + (type == DType::kQ4_K ? 16 : 48);
         planes.PutNibbles(c, codes + c / 2 * 32, c % 2 * 4);
-        if (type == DType::kQ5_K) planes.PutBits(c, block + 16, c);
+        if (type == DType::kQ5_K) planes.PutHighBits(c, block + 16, c);
       }
       return;
     default:  // Q6_K: low[128], high[64], scales[16], d
       for (int c = 0; c < 8; ++c) {
         planes.PutNibbles(c, block + c / 4 * 64 + c % 2 * 32, c % 4 / 2 * 4);
-        planes.PutPairs(layout.high, c, block + 128 + c / 4 * 32, c % 4 * 2);
+        planes.PutHighPairs(c, block + 128 + c / 4 * 32, c % 4 * 2);
       }
       planes.PutBytes(layout.scales, block + 192, 16);
       return planes.PutHalf(layout.d, block + 208);
@@ -179,8 +207,8 @@ void DecodeTileBlock(DType type, const uint8_t* tile, int row, float* out) {
   const TileLayout& layout = TileLayoutOf(type);
   const float d = HalfAt(tile, layout.d, row);
   const float dmin = layout.dmin >= 0 ? HalfAt(tile, layout.dmin, row) : 0.0f;
-  const auto low = [&](int k, int bits) { return CodeAt(tile, layout.low, row, k, bits); };
-  const auto high = [&](int k, int bits) { return CodeAt(tile, layout.high, row, k, bits); };
+  const auto low = [&](int k, int bits) { return LowCode(tile + layout.low, row, k, bits); };
+  const auto high = [&](int k, int bits) { return HighCode(tile + layout.high, row, k, bits); };
   const uint8_t* scales = tile + layout.scales;
   for (int k = 0; k < layout.block; ++k) {
     int scale = 0, min = 0;

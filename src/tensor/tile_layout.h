@@ -6,10 +6,9 @@
 //   others     [cols / block] tile blocks, each the 16 rows' blocks cut into the planes listed in TileLayout:
 //     d, dmin  fp16 [16]
 //     scales   bytes [n][16], each byte as in the file (int8 [16][16] for Q6_K)
-//     high     1 bit a column: per chunk u32 [16], bit i is column i; 2 bits (Q6_K): per chunk u32 [2][16], bits 2i and
-//              2i + 1 of word g are column 16 g + i
-//     low      4 bits: per chunk u32 [4][16], nibble i of word g is column 8 g + i; 2 bits (Q2_K, Q3_K): as high above;
-//              8 bits (Q8_0): int8 [32][16]
+//     low      per chunk, 4 bits: u32 [4][16], nibble i of word g is column 8 g + i; 2 bits (Q2_K, Q3_K): u32 [2][16], bits
+//              2i and 2i + 1 of word g are column 16 g + i; 8 bits (Q8_0): int8 [32][16]
+//     high     per chunk, 1 bit a column: u32 [16]; 2 bits (Q6_K): u32 [2][16]; where, says HighWord and HighBit
 #pragma once
 
 namespace hew {
@@ -32,5 +31,15 @@ inline constexpr TileLayout kTileQ3_K = {256, 0, -1, 32, 224, 736, 1760};
 inline constexpr TileLayout kTileQ4_K = {256, 0, 32, 64, -1, 256, 2304};
 inline constexpr TileLayout kTileQ5_K = {256, 0, 32, 64, 256, 768, 2816};
 inline constexpr TileLayout kTileQ6_K = {256, 0, -1, 32, 288, 1312, 3360};
+
+// Four columns' high bits lie four apart, so that one rotation brings them all above their nibbles: columns 4 j .. 4 j + 3 have
+// their nibbles at bits 0, 4, 8, 12 of a word or of its upper half, and their high bits, after HighRotation to the right, at
+// bits 4, 8, 12, 16. `bits` is 1 or 2.
+constexpr int HighWord(int column, int bits) { return bits == 1 ? 0 : column / 16; }
+constexpr int HighRotation(int column, int bits) {
+  const int group = column / 4 % (8 / bits);  // of four columns, in its word
+  return bits == 1 ? group % 4 + group / 4 * 16 : group % 2 * 2 + group / 2 * 16;
+}
+constexpr int HighBit(int column, int bits) { return (column % 4 * 4 + 4 + HighRotation(column, bits)) % 32; }
 
 }  // namespace hew

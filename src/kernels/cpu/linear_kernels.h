@@ -55,8 +55,9 @@ struct LinearKernels {
   void (*pack_tile_across)(TileFormat format, const uint8_t* tile, int64_t cols, int64_t chunk, uint32_t* panel);
   // Outputs [0, rows) x [0, cols), rows <= strip_rows, cols <= 32.
   void (*multiply)(const uint32_t* strip, const uint32_t* panel, int64_t steps, int rows, int cols, const LinearOutput& out);
-  // sums [rows][tiles][16] += x w' for `tiles` (1 or 2) neighbouring tiles; x holds converted rows, x_stride apart.
-  void (*multiply_few)(TileFormat format, const uint8_t* tile, int64_t tile_bytes, int tiles, int64_t cols, const uint32_t* x,
+  // sums [rows][2][16] += x w' for the tile at `tile` and the one tile_distance bytes after it (0: the same once more); x holds
+  // converted rows, x_stride apart.
+  void (*multiply_few)(TileFormat format, const uint8_t* tile, int64_t tile_distance, int64_t cols, const uint32_t* x,
                        int64_t x_stride, int rows, float* sums);
   // One row of at most 16 outputs from sums.
   void (*store)(const float* sums, int cols, const LinearOutput& out);

@@ -10,6 +10,7 @@ namespace {
 inline constexpr int kGroup = 1;
 inline constexpr int kStripRows = 6;
 inline constexpr int kVectors = 1;
+inline constexpr bool kFused = true;  // a single row goes straight from the tiles, in a function per format
 inline constexpr int kFewPiece = 2;
 
 struct Vec { __m256 lo, hi; };
@@ -66,21 +67,24 @@ inline Bits And(Bits b, uint32_t mask) {
   const __m256i m = _mm256_set1_epi32(static_cast<int>(mask));
   return {_mm256_and_si256(b.lo, m), _mm256_and_si256(b.hi, m)};
 }
+inline Bits Or(Bits a, Bits b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
 template <uint32_t low, uint32_t high>
 inline Bits Merge(Bits a, Bits b) {
-  const Bits x = And(a, low), y = And(b, high);
-  return {_mm256_or_si256(x.lo, y.lo), _mm256_or_si256(x.hi, y.hi)};
+  return Or(And(a, low), And(b, high));
+}
+template <uint32_t mask, uint32_t bits>
+inline Bits MaskOr(Bits a) {
+  const __m256i b = _mm256_set1_epi32(static_cast<int>(bits));
+  return Or(And(a, mask), {b, b});
+}
+template <uint32_t mask>
+inline Bits OrMasked(Bits a, Bits b) { return Or(a, And(b, mask)); }
+template <int n>  // to the right
+inline Bits Rotate(Bits b) {
+  if constexpr (n == 0) return b;
+  return Or(Shift<n>(b), Shift<n - 32>(b));
 }
 inline Vec ToFloat(Bits b) { return {_mm256_cvtepi32_ps(b.lo), _mm256_cvtepi32_ps(b.hi)}; }
-template <int bits, int offset>
-inline Vec CodeVec(Bits b) {
-  b = And(b, (1u << bits) - 1);
-  if constexpr (offset != 0) {
-    const __m256i o = _mm256_set1_epi32(offset);
-    b = {_mm256_sub_epi32(b.lo, o), _mm256_sub_epi32(b.hi, o)};
-  }
-  return ToFloat(b);
-}
 inline Vec AsVec(Bits b) { return {_mm256_castsi256_ps(b.lo), _mm256_castsi256_ps(b.hi)}; }
 inline Vec Int8Vec(const uint8_t* p) {
   return ToFloat({_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))),

@@ -14,6 +14,7 @@ inline constexpr int kGroup = 1;
 #endif
 inline constexpr int kStripRows = 12;
 inline constexpr int kVectors = 2;
+inline constexpr bool kFused = true;  // a single row goes straight from the tiles, in a function per format
 inline constexpr int kFewPiece = 8;
 
 using Vec = __m512;
@@ -43,28 +44,22 @@ inline Bits ShiftBy(Bits b, int n) { return _mm512_srl_epi32(b, _mm_cvtsi32_si12
 inline Bits And(Bits b, uint32_t mask) { return _mm512_and_si512(b, _mm512_set1_epi32(static_cast<int>(mask))); }
 template <uint32_t low, uint32_t high>
 inline Bits Merge(Bits a, Bits b) {
-  static_assert((low & high) == 0);
-  if constexpr ((low | high) == 0x1f || (low | high) == 0x7) {
-    // The bits above are not looked at (CodeVec): choose a's where `low` is set, else b's, in one instruction.
-    return _mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(low)), a, b, 0xca);
-  }
   return _mm512_or_si512(And(a, low), And(b, high));
 }
-inline Vec ToFloat(Bits b) { return _mm512_cvtepi32_ps(b); }
-// Up to five bits by table: the index takes no more of the lane than the table has entries.
-template <int bits, int offset>
-inline Vec CodeVec(Bits b) {
-  if constexpr (bits <= 5) {
-    const float o = offset;
-    const Vec low = _mm512_setr_ps(-o, 1 - o, 2 - o, 3 - o, 4 - o, 5 - o, 6 - o, 7 - o, 8 - o, 9 - o, 10 - o, 11 - o, 12 - o,
-                                   13 - o, 14 - o, 15 - o);
-    if constexpr (bits < 4) b = And(b, (1u << bits) - 1);
-    if constexpr (bits <= 4) return _mm512_permutexvar_ps(b, low);
-    return _mm512_permutex2var_ps(low, b, _mm512_add_ps(low, _mm512_set1_ps(16)));
-  }
-  b = And(b, (1u << bits) - 1);
-  return _mm512_cvtepi32_ps(_mm512_sub_epi32(b, _mm512_set1_epi32(offset)));
+template <uint32_t mask, uint32_t bits>
+inline Bits MaskOr(Bits a) {
+  return _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(static_cast<int>(mask)), _mm512_set1_epi32(static_cast<int>(bits)), 0xea);
 }
+template <uint32_t mask>
+inline Bits OrMasked(Bits a, Bits b) {
+  return _mm512_ternarylogic_epi32(a, b, _mm512_set1_epi32(static_cast<int>(mask)), 0xf8);
+}
+template <int n>  // to the right
+inline Bits Rotate(Bits b) {
+  if constexpr (n == 0) return b;
+  return _mm512_ror_epi32(b, n);
+}
+inline Vec ToFloat(Bits b) { return _mm512_cvtepi32_ps(b); }
 inline Vec AsVec(Bits b) { return _mm512_castsi512_ps(b); }
 inline Vec Int8Vec(const uint8_t* p) {
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));

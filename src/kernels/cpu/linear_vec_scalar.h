@@ -11,6 +11,7 @@ namespace {
 inline constexpr int kGroup = 1;
 inline constexpr int kStripRows = 4;
 inline constexpr int kVectors = 1;   // vectors of 16 columns in one microkernel tile
+inline constexpr bool kFused = false;  // a single row goes straight from the tiles, in a function per format
 inline constexpr int kFewPiece = 2;  // rows that multiply_few holds in registers
 
 struct Vec { float lane[16]; };
@@ -57,11 +58,13 @@ inline Bits ShiftBy(const Bits& b, int n) { return Map<Bits>([&](int i) { return
 inline Bits And(const Bits& b, uint32_t mask) { return Map<Bits>([&](int i) { return b.lane[i] & mask; }); }
 template <uint32_t low, uint32_t high>
 inline Bits Merge(const Bits& a, const Bits& b) { return Map<Bits>([&](int i) { return (a.lane[i] & low) | (b.lane[i] & high); }); }
+template <uint32_t mask, uint32_t bits>
+inline Bits MaskOr(const Bits& a) { return Map<Bits>([&](int i) { return (a.lane[i] & mask) | bits; }); }
+template <uint32_t mask>
+inline Bits OrMasked(const Bits& a, const Bits& b) { return Map<Bits>([&](int i) { return a.lane[i] | (b.lane[i] & mask); }); }
+template <int n>  // to the right
+inline Bits Rotate(const Bits& b) { return Map<Bits>([&](int i) { return n == 0 ? b.lane[i] : (b.lane[i] >> n) | (b.lane[i] << (-n & 31)); }); }
 inline Vec ToFloat(const Bits& b) { return Map<Vec>([&](int i) { return static_cast<float>(static_cast<int32_t>(b.lane[i])); }); }
-template <int bits, int offset>  // float(code & mask) - offset
-inline Vec CodeVec(const Bits& b) {
-  return Map<Vec>([&](int i) { return static_cast<float>(static_cast<int>(b.lane[i] & ((1u << bits) - 1)) - offset); });
-}
 inline Vec AsVec(const Bits& b) { return LoadVec(&b); }
 inline Vec Int8Vec(const uint8_t* p) { return Map<Vec>([&](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); }); }
 inline Vec HalfVec(const uint8_t* p) {
