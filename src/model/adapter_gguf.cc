@@ -2,6 +2,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/shown.h"
 #include "formats/gguf.h"
 #include "model/adapter_io.h"
 #include "model/adapter_parts.h"
@@ -11,17 +12,19 @@
 namespace hew {
 namespace {
 
-constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kTailA = ".weight.lora_a", kTailB = ".weight.lora_b";
 
 Result<double> ReadAlpha(const GgufFile& file) {
   const auto expect = [&](const char* key, const std::string& expected) -> Status {
     HEW_ASSIGN(const std::string found, file.metadata().GetString(key));
     if (found == expected) return {};
-    return BadInput("{}: expected '{}', found '{}'", key, expected, found);
+    return BadInput("{}: expected '{}', found '{}'", key, expected, Shown(found));
   };
   HEW_RETURN_IF_ERROR(expect("general.type", "adapter"));
   HEW_RETURN_IF_ERROR(expect("adapter.type", "lora"));
-  return file.metadata().GetFloat("adapter.lora.alpha");
+  HEW_ASSIGN(const double alpha, file.metadata().GetFloat("adapter.lora.alpha"));
+  if (!std::isfinite(alpha)) return BadInput("adapter.lora.alpha: expected a finite number, found {}", alpha);
+  return alpha;
 }
 
 // B's rows in GGUF's order, times `factor`, from those of memory.
@@ -39,24 +42,20 @@ std::string_view AsBytes(const float* values, size_t count) { return {reinterpre
 
 }  // namespace
 
-Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
-  HEW_ASSIGN(const auto file, GgufFile::Open(path));
+Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
+  const std::string& path = file.path();
   auto alpha = ReadAlpha(file);
   if (!alpha) return Annotate(path, std::move(alpha).error());
-  HEW_ASSIGN(const std::string architecture, file.metadata().GetStringOr("general.architecture", base.config.architecture));
-  if (architecture != base.config.architecture) {
-    return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture, architecture);
-  }
   AdapterParts parts(path);
   LoraConfig config;
   config.rank = 0;
   for (const TensorEntry& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    const bool is_a = name.ends_with(".lora_a"), is_b = name.ends_with(".lora_b");
-    const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? 7 : 0));
-    const auto where = module.ends_with(kWeight) ? ParseGgufModule(module.substr(0, module.size() - kWeight.size())) : std::nullopt;
+    const bool is_a = name.ends_with(kTailA), is_b = name.ends_with(kTailB);
+    const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? kTailA.size() : 0));
+    const auto where = ParseGgufModule(module);
     if (!(is_a || is_b) || !where) {
-      return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path, tensor.name);
+      return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path, Shown(tensor.name));
     }
     AdapterPart& part = parts.At(where->layer, where->projection);
     (is_a ? part.a : part.b) = &tensor;
@@ -66,7 +65,20 @@ Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, 
     }
   }
   config.alpha = *alpha == 0 ? static_cast<double>(config.rank) : *alpha;
-  return parts.Build(rt, config, base, true, user_scale);
+  config.targets = parts.Targets();
+  HEW_RETURN_IF_ERROR(parts.Check(config));
+  return AdapterFile(std::move(config), std::move(parts));
+}
+
+Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
+  HEW_ASSIGN(const auto file, GgufFile::Open(path));
+  HEW_ASSIGN(const AdapterFile adapter, ReadGgufAdapterParts(file));
+  auto architecture = file.metadata().GetStringOr("general.architecture", base.config.architecture);
+  if (!architecture) return Annotate(path, std::move(architecture).error());
+  if (*architecture != base.config.architecture) {
+    return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture, Shown(*architecture));
+  }
+  return adapter.second.Build(rt, adapter.first, base, true, user_scale);
 }
 
 Result<LoraAdapter> LoadAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
@@ -88,7 +100,8 @@ Status SaveGgufAdapter(const LoraAdapter& adapter, const Model& base, const std:
   for (const LoraModule& m : adapter.modules) {
     const std::string name = GgufTensorName(m.projection, m.layer);
     const double expressed = alpha / static_cast<double>(m.rank);
-    const float factor = static_cast<float>(m.scale * adapter.user_scale / expressed);
+    float factor = static_cast<float>(m.scale * adapter.user_scale / expressed);
+    if (std::abs(factor - 1) < 1e-6f) factor = 1;  // what rounding the scale to fp32 left over
     const float* a = adapter.parameters.data() + m.a_offset;
     const auto a_count = static_cast<size_t>(m.rank * m.in);
     tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [a, a_count](const auto& write) { return write(AsBytes(a, a_count)); }});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <tuple>
 
 #include "model/names.h"
@@ -21,6 +22,15 @@ Status Append(const std::string& path, const TensorEntry& tensor, std::vector<fl
   return {};
 }
 
+// B's rows [out, rank] from GGUF's order to that of memory.
+void RestoreRows(const ModelConfig& config, const LoraModule& m, float* b) {
+  if (!GgufPermutesRows(config, m.projection)) return;
+  const std::vector<float> file(b, b + m.out * m.rank);
+  for (int64_t row = 0; row < m.out; ++row) {
+    std::copy_n(file.data() + GgufRowOf(config, m.projection, row) * m.rank, m.rank, b + row * m.rank);
+  }
+}
+
 }  // namespace
 
 Result<std::vector<float>> ReadPlainTensor(const std::string& path, const TensorEntry& tensor) {
@@ -36,27 +46,47 @@ Result<std::vector<float>> ReadPlainTensor(const std::string& path, const Tensor
   return values;
 }
 
-Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted, float user_scale) const {
-  LoraAdapter adapter;
-  adapter.user_scale = user_scale;
-  config.targets.clear();
+Status AdapterParts::Check(const LoraConfig& config) const {
+  if (parts_.empty()) return BadInput("{}: expected at least one adapted layer, found none", path_);
   for (const auto& [key, part] : parts_) {
-    const auto [layer, projection] = key;
-    const std::string module = HfTensorName(projection, layer, "lora");
-    if (layer < 0 || layer >= base.config.num_hidden_layers) {
-      return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, module, base.config.num_hidden_layers, layer);
+    const std::string module = HfTensorName(key.second, key.first, "lora");
+    if (!part.a || !part.b) {
+      return BadInput("{}: {}: expected both A and B, found {}", path_, module, part.a ? "A only" : part.b ? "B only" : "neither");
     }
-    if (!part.a || !part.b) return BadInput("{}: {}: expected both A and B, found {} only", path_, module, part.a ? "A" : "B");
     if (config.dora != (part.magnitude != nullptr)) {
       return BadInput("{}: {}: expected {} magnitude vector, found {}", path_, module, config.dora ? "a" : "no", config.dora ? "none" : "one");
+    }
+    const Shape& a = part.a->shape;
+    const Shape& b = part.b->shape;
+    if (a.size() != 2 || a[0] < 1) return BadInput("{}: tensor {}: expected shape [rank, in], found {}", path_, part.a->name, ToString(a));
+    if (b.size() != 2 || b[1] != a[0]) {
+      return BadInput("{}: tensor {}: expected shape [out, {}] as A's rank, found {}", path_, part.b->name, a[0], ToString(b));
+    }
+    const double scale = config.Scale(a[0], part.alpha);
+    if (!std::isfinite(static_cast<float>(scale))) return BadInput("{}: {}: expected a finite scale, found {}", path_, module, scale);
+  }
+  return {};
+}
+
+std::vector<Projection> AdapterParts::Targets() const {
+  std::set<Projection> found;
+  for (const auto& [key, part] : parts_) found.insert(key.second);
+  return {found.begin(), found.end()};
+}
+
+Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted, float user_scale) const {
+  HEW_RETURN_IF_ERROR(Check(config));
+  LoraAdapter adapter;
+  adapter.user_scale = user_scale;
+  for (const auto& [key, part] : parts_) {
+    const auto [layer, projection] = key;
+    if (layer >= base.config.num_hidden_layers) {
+      return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, part.a->name, base.config.num_hidden_layers, layer);
     }
     LoraModule m;
     m.layer = layer;
     m.projection = projection;
     std::tie(m.out, m.in) = ProjectionShape(base.config, projection);
-    if (part.a->shape.size() != 2 || part.a->shape[0] < 1) {
-      return BadInput("{}: tensor {}: expected shape [rank, {}], found {}", path_, part.a->name, m.in, ToString(part.a->shape));
-    }
     m.rank = part.a->shape[0];
     HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.a, {m.rank, m.in}));
     HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.b, {m.out, m.rank}));
@@ -65,23 +95,15 @@ Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, co
     HEW_RETURN_IF_ERROR(Append(path_, *part.a, adapter.parameters));
     m.b_offset = adapter.parameters.size();
     HEW_RETURN_IF_ERROR(Append(path_, *part.b, adapter.parameters));
-    if (permuted && GgufPermutesRows(base.config, projection)) {
-      const std::vector<float> file(adapter.parameters.begin() + static_cast<int64_t>(m.b_offset), adapter.parameters.end());
-      for (int64_t row = 0; row < m.out; ++row) {
-        std::copy_n(file.data() + GgufRowOf(base.config, projection, row) * m.rank, m.rank,
-                    adapter.parameters.data() + m.b_offset + static_cast<size_t>(row * m.rank));
-      }
-    }
+    if (permuted) RestoreRows(base.config, m, adapter.parameters.data() + m.b_offset);
     if (part.magnitude) {
       HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.magnitude, {m.out}));
       m.magnitude_offset = adapter.parameters.size();
       HEW_RETURN_IF_ERROR(Append(path_, *part.magnitude, adapter.parameters));
     }
-    if (std::find(config.targets.begin(), config.targets.end(), projection) == config.targets.end()) config.targets.push_back(projection);
     adapter.modules.push_back(std::move(m));
   }
-  if (adapter.modules.empty()) return BadInput("{}: expected at least one adapted layer, found none", path_);
-  std::sort(config.targets.begin(), config.targets.end());
+  config.targets = Targets();
   adapter.config = std::move(config);
   adapter.Pack(rt, base);
   return adapter;

@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::string_view kPrefix = "base_model.model.";
 
+// Module names with their numbers, in the order of the file: the first that fits counts.
+using NumberPattern = std::vector<std::pair<std::string, double>>;
+
 // A value of adapter_config.json, checked; `fallback` when it is absent or null.
 class ConfigReader {
  public:
@@ -36,15 +39,19 @@ class ConfigReader {
     if (!value->is_string()) return Wrong(key, "text", *value);
     return value->get<std::string>();
   }
-  // {"module suffix": number}
-  Result<std::map<std::string, double>> Pattern(const char* key) const {
-    std::map<std::string, double> pattern;
+  // {"module suffix": number}. PEFT takes the keys for regular expressions; those that are more than a name are refused.
+  Result<NumberPattern> Pattern(const char* key) const {
+    NumberPattern pattern;
     const Json* value = Find(key);
     if (!value) return pattern;
     if (!value->is_object()) return Wrong(key, "an object", *value);
     for (const auto& [name, number] : value->items()) {
       if (!number.is_number()) return Wrong(key, "an object of numbers", number);
-      pattern[name] = number.get<double>();
+      constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+      if (name.find_first_not_of(kNameCharacters, name.starts_with('^') ? 1 : 0) != std::string::npos) {
+        return BadInput("{}: {}: expected names of modules, found the expression '{}' (not supported)", path_, key, Shown(name));
+      }
+      pattern.emplace_back(name, number.get<double>());
     }
     return pattern;
   }
@@ -69,8 +76,22 @@ class ConfigReader {
 
 struct PeftConfig {
   LoraConfig lora;
-  std::map<std::string, double> alpha_pattern, rank_pattern;
+  NumberPattern alpha_pattern, rank_pattern;
 };
+
+// PEFT changes the base itself when it opens an adapter begun in one of these ways.
+Status CheckInitialisation(const Json& json, const std::string& path) {
+  const auto value = json.find("init_lora_weights");
+  if (value == json.end() || !value->is_string()) return {};
+  const auto& name = value->get_ref<const std::string&>();
+  for (std::string_view changes_base : {"pissa", "olora", "corda", "loftq", "lora_ga"}) {
+    if (name.starts_with(changes_base)) {
+      return BadInput("{}: init_lora_weights: expected one that leaves the base as it is, found {} (convert it with PEFT first)", path,
+                      Shown(name));
+    }
+  }
+  return {};
+}
 
 Result<PeftConfig> ReadConfig(const std::string& path) {
   HEW_ASSIGN(const std::string bytes, ReadFile(path, 1 << 20));
@@ -82,9 +103,11 @@ Result<PeftConfig> ReadConfig(const std::string& path) {
   HEW_ASSIGN(const std::string bias, reader.Text("bias", "none"));
   if (bias != "none") return BadInput("{}: bias: expected none, found '{}'", path, Shown(bias));
   for (const char* key : {"modules_to_save", "fan_in_fan_out", "lora_bias", "trainable_token_indices", "layer_replication", "use_qalora",
-                          "use_bdlora", "target_parameters", "alora_invocation_tokens", "arrow_config"}) {
+                          "use_bdlora", "target_parameters", "alora_invocation_tokens", "arrow_config", "kasa_config",
+                          "monteclora_config"}) {
     HEW_RETURN_IF_ERROR(reader.MustBeUnset(key));
   }
+  HEW_RETURN_IF_ERROR(CheckInitialisation(json, path));
   PeftConfig config;
   HEW_ASSIGN(const double rank, reader.Number("r", 8));
   if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank))) return BadInput("{}: r: expected a whole number from 1 to 4096, found {}", path, rank);
@@ -99,11 +122,10 @@ Result<PeftConfig> ReadConfig(const std::string& path) {
   return config;
 }
 
-// PEFT takes a pattern's key as a suffix of the module path: "q_proj", "layers.3.self_attn.q_proj".
-double PatternValue(const std::map<std::string, double>& pattern, const std::string& module, double fallback) {
+// A key is a suffix of the module's path, "q_proj" or "layers.3.self_attn.q_proj", or the whole of it behind "^".
+double PatternValue(const NumberPattern& pattern, std::string_view module, double fallback) {
   for (const auto& [key, value] : pattern) {
-    const bool suffix = module.size() >= key.size() && module.compare(module.size() - key.size(), key.size(), key) == 0;
-    if (suffix && (module.size() == key.size() || module[module.size() - key.size() - 1] == '.')) return value;
+    if (key.starts_with('^') ? module == std::string_view(key).substr(1) : module == key || module.ends_with("." + key)) return value;
   }
   return fallback;
 }
@@ -122,33 +144,40 @@ std::string_view AsBytes(const float* values, size_t count) { return {reinterpre
 
 }  // namespace
 
-Result<LoraAdapter> LoadPeftAdapter(const Runtime& rt, const std::string& folder, const Model& base, float user_scale) {
-  HEW_ASSIGN(const PeftConfig config, ReadConfig(folder + "/adapter_config.json"));
-  const std::string path = folder + "/adapter_model.safetensors";
-  HEW_ASSIGN(const auto file, SafetensorsFile::Open(path));
+Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const SafetensorsFile& file) {
+  HEW_ASSIGN(PeftConfig config, ReadConfig(folder + "/adapter_config.json"));
+  const std::string& path = file.path();
   AdapterParts parts(path);
   for (const TensorEntry& tensor : file.tensors()) {
-    std::string_view name = tensor.name;
+    const std::string_view name = tensor.name;
     const size_t tail_at = name.find(".lora_");
     const auto unknown = [&] {
-      return BadInput("{}: tensor {}: expected {}model.layers.N.MODULE.lora_A.weight and the like, found another name", path,
+      return BadInput("{}: tensor {}: expected {}model.layers.N.MODULE.lora_A.weight and the like, each once, found another name", path,
                       Shown(tensor.name), kPrefix);
     };
     if (!name.starts_with(kPrefix) || tail_at == std::string_view::npos) return unknown();
-    const std::string_view module = name.substr(kPrefix.size(), tail_at - kPrefix.size());
+    const std::string module(name.substr(kPrefix.size(), tail_at - kPrefix.size()));
     const auto where = ParseHfModule(module);
     if (!where) return unknown();
     AdapterPart& part = parts.At(where->layer, where->projection);
     const TensorEntry** slot = PartSlot(part, name.substr(tail_at + 1));
     if (!slot || *slot) return unknown();
     *slot = &tensor;
-    part.alpha = PatternValue(config.alpha_pattern, std::string(module), config.lora.alpha);
-    const double rank = PatternValue(config.rank_pattern, std::string(module), static_cast<double>(config.lora.rank));
+    part.alpha = PatternValue(config.alpha_pattern, module, config.lora.alpha);
+    const double rank = PatternValue(config.rank_pattern, module, static_cast<double>(config.lora.rank));
     if (slot == &part.a && !tensor.shape.empty() && static_cast<double>(tensor.shape[0]) != rank) {
       return BadInput("{}: tensor {}: expected rank {} as adapter_config.json says, found {}", path, tensor.name, rank, tensor.shape[0]);
     }
   }
-  return parts.Build(rt, config.lora, base, false, user_scale);
+  config.lora.targets = parts.Targets();
+  HEW_RETURN_IF_ERROR(parts.Check(config.lora));
+  return AdapterFile(std::move(config.lora), std::move(parts));
+}
+
+Result<LoraAdapter> LoadPeftAdapter(const Runtime& rt, const std::string& folder, const Model& base, float user_scale) {
+  HEW_ASSIGN(const auto file, SafetensorsFile::Open(folder + "/adapter_model.safetensors"));
+  HEW_ASSIGN(const AdapterFile adapter, ReadPeftAdapterParts(folder, file));
+  return adapter.second.Build(rt, adapter.first, base, false, user_scale);
 }
 
 Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std::string& folder) {

@@ -1,0 +1,136 @@
+#include "model/save.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/file.h"
+#include "model/save_metadata.h"
+#include "model/save_tensors.h"
+#include "model/save_tokenizer.h"
+#include "tensor/codec.h"
+
+namespace hew {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kGgufSuffix = ".gguf";
+
+// What a folder base has beside config.json and weights, and its copy keeps.
+constexpr const char* kCompanions[] = {"tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json",
+                                       "added_tokens.json",  "vocab.json",            "merges.txt",
+                                       "tokenizer.model",    "chat_template.jinja",   "chat_template.json",
+                                       "generation_config.json"};
+
+Status CheckType(std::optional<DType> type, bool gguf) {
+  if (!type) return {};
+  const bool plain = *type == DType::kF32 || *type == DType::kF16 || *type == DType::kBF16;
+  if (plain || (gguf && CanEncode(*type))) return {};
+  return BadInput("type: expected F32, F16{} for a {}, found {}", gguf ? ", BF16, Q8_0, Q4_0, Q4_1, Q5_0 or Q5_1" : " or BF16",
+                  gguf ? "GGUF file" : "folder", NameOf(*type));
+}
+
+// One source per tensor for either writer, which have the same fields.
+template <typename Source>
+Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<SavedTensor>& tensors, std::optional<DType> wanted,
+                                    std::string SavedTensor::* name) {
+  std::vector<Source> sources;
+  for (const SavedTensor& tensor : tensors) {
+    HEW_ASSIGN(const DType type, saver.TypeOf(tensor, wanted));
+    sources.push_back({tensor.*name, type, tensor.shape, [&saver, &tensor, type](const ByteSink& write) {
+                         return saver.Write(tensor, type, write);
+                       }});
+  }
+  return sources;
+}
+
+// The type most of the file is in: that of the first projection.
+template <typename Source>
+DType MainType(const std::vector<SavedTensor>& tensors, const std::vector<Source>& sources) {
+  const auto first = std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.matrix && t.projection; });
+  return sources[static_cast<size_t>(first - tensors.begin())].dtype;
+}
+
+Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& path,
+                std::optional<DType> type) {
+  HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
+  const TensorSaver saver(rt, base, adapters, source, true);
+  const auto tensors = TensorsOf(base);
+  HEW_ASSIGN(const auto sources, Sources<GgufTensorSource>(saver, tensors, type, &SavedTensor::gguf_name));
+  HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
+  HEW_ASSIGN(const auto metadata, MetadataToSave(base, source.gguf(), type, MainType(tensors, sources), lineage));
+  return WriteGguf(path, metadata, sources);
+}
+
+Status WriteCompanions(const Model& base, const GgufFile* gguf, const std::string& folder) {
+  if (gguf) {
+    HEW_ASSIGN(const auto files, TokenizerFilesFromGguf(gguf->metadata(), base.source_path));
+    for (const NamedFile& file : files) HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + file.name, file.content));
+    return {};
+  }
+  for (const char* name : kCompanions) {
+    const std::string from = base.source_path + "/" + name;
+    std::error_code ignored;
+    if (!fs::exists(from, ignored)) continue;
+    HEW_ASSIGN(const std::string content, ReadFile(from));
+    HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + name, content));
+  }
+  return {};
+}
+
+Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& folder,
+                  std::optional<DType> type) {
+  HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
+  const TensorSaver saver(rt, base, adapters, source, false);
+  const auto tensors = TensorsOf(base);
+  HEW_ASSIGN(const auto sources, Sources<SafetensorsSource>(saver, tensors, type, &SavedTensor::hf_name));
+  HEW_RETURN_IF_ERROR(WriteCompanions(base, source.gguf(), folder));
+  HEW_ASSIGN(const std::string config, ConfigJsonToSave(base, source.gguf(), MainType(tensors, sources)));
+  HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", config));
+  HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
+  return WriteSafetensors(folder + "/model.safetensors", {{"format", "pt"}, {std::string(kLineageKey), lineage}}, sources);
+}
+
+// A folder is filled under another name and appears whole.
+Status SaveFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, std::string path,
+                  std::optional<DType> type) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
+  std::error_code error;
+  HEW_RETURN_IF_ERROR(MakeFolder(temporary));
+  Status status = FillFolder(rt, base, adapters, temporary, type);
+  if (status) {
+    fs::rename(temporary, path, error);
+    if (error) status = EnvironmentError("{}: cannot rename to {}: {}", temporary, path, error.message());
+  }
+  if (!status) fs::remove_all(temporary, error);
+  return status;
+}
+
+}  // namespace
+
+Status CheckSaveTarget(const Model& base, const std::string& path) {
+  const bool gguf = path.ends_with(kGgufSuffix);
+  std::error_code ignored;
+  if (fs::equivalent(path, base.source_path, ignored)) return BadInput("{}: expected a path other than the base's own", path);
+  const fs::path parent = fs::path(path).parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, ignored)) return BadInput("{}: expected an existing folder to write in", parent.string());
+  const bool folder = fs::is_directory(path, ignored);
+  if (gguf && folder) return BadInput("{}: expected a file to write, found a folder", path);
+  if (gguf || !fs::exists(path, ignored)) return {};
+  if (!folder) return BadInput("{}: expected a folder to write (or a name ending in .gguf), found a file", path);
+  if (fs::is_empty(path, ignored)) return {};
+  return BadInput("{}: expected a new or empty folder to write, found one with files in it", path);
+}
+
+Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& path,
+                 std::optional<DType> type) {
+  const bool gguf = path.ends_with(kGgufSuffix);
+  HEW_RETURN_IF_ERROR(CheckSaveTarget(base, path));
+  HEW_RETURN_IF_ERROR(CheckType(type, gguf));
+  return gguf ? SaveGguf(rt, base, adapters, path, type) : SaveFolder(rt, base, adapters, path, type);
+}
+
+}  // namespace hew

@@ -1,0 +1,77 @@
+// What SaveModel writes, tensor by tensor: names in both formats, values with the adapters added, types.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
+#include "model/lora.h"
+#include "model/model.h"
+#include "model/names.h"
+
+namespace hew {
+
+struct SavedTensor {
+  std::string gguf_name, hf_name;
+  Shape shape;
+  const Weight* matrix = nullptr;              // one of the two
+  const std::vector<float>* vector = nullptr;
+  std::optional<LayerProjection> projection;   // of a projection's matrix or bias
+  bool vocabulary = false;                     // embedding or head
+};
+
+// Every tensor of the model, in the order of the forward pass.
+std::vector<SavedTensor> TensorsOf(const Model& model);
+
+// The file or folder a model came from, open.
+class ModelSource {
+ public:
+  static Result<ModelSource> Open(const Model& model);
+  const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
+  const TensorEntry* Find(const SavedTensor& tensor) const {
+    return gguf_ ? gguf_->Find(tensor.gguf_name) : folder_->Find(tensor.hf_name);
+  }
+
+ private:
+  std::optional<GgufFile> gguf_;
+  std::optional<SafetensorsFolder> folder_;
+};
+
+using ByteSink = std::function<Status(std::string_view)>;
+
+class TensorSaver {
+ public:
+  // All arguments outlive the saver.
+  TensorSaver(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const ModelSource& source,
+              bool to_gguf)
+      : rt_(rt), base_(base), adapters_(adapters), source_(source), to_gguf_(to_gguf) {}
+
+  // The type a tensor is written in. Error: one that cannot be encoded and is not simply carried over.
+  Result<DType> TypeOf(const SavedTensor& tensor, std::optional<DType> wanted) const;
+  // Its bytes in that type, rows in the order of the format.
+  Status Write(const SavedTensor& tensor, DType type, const ByteSink& write) const;
+
+ private:
+  bool IsAdapted(const SavedTensor& tensor) const;
+  bool CarriesOver(const SavedTensor& tensor, DType type) const;
+  // Row of memory -> row of a file, and the inverse for the file to be written.
+  int64_t FileRow(const SavedTensor& tensor, bool gguf, int64_t row) const;
+  std::vector<int64_t> RowsInFileOrder(const SavedTensor& tensor, int64_t rows) const;
+  Status CopyRows(const SavedTensor& tensor, const ByteSink& write) const;
+  Status WriteVector(const SavedTensor& tensor, DType type, const ByteSink& write) const;
+  Status WriteMatrix(const SavedTensor& tensor, DType type, const ByteSink& write) const;
+  // Row `row` of W + sum of the adapters, [in].
+  void MergedRow(const SavedTensor& tensor, int64_t row, std::span<float> out) const;
+
+  const Runtime& rt_;
+  const Model& base_;
+  std::span<const LoraAdapter* const> adapters_;
+  const ModelSource& source_;
+  bool to_gguf_;
+};
+
+}  // namespace hew

@@ -1,0 +1,196 @@
+// tokenizer.json and its companions -> GGUF metadata.
+#include <algorithm>
+#include <filesystem>
+#include <unordered_map>
+
+#include "base/file.h"
+#include "model/save_pretokenizer.h"
+#include "model/save_tokenizer.h"
+
+namespace hew {
+namespace {
+
+// tokenizer.ggml.token_type
+constexpr int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
+constexpr uint64_t kMaxFileBytes = uint64_t{1} << 28;
+
+// A member of an object, or null when it is absent, null or no member can be.
+const Json* Member(const Json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto at = object.find(key);
+  return at == object.end() || at->is_null() ? nullptr : &*at;
+}
+
+std::string TextOf(const Json& object, std::string_view key) {
+  const Json* value = Member(object, key);
+  return value && value->is_string() ? value->get<std::string>() : "";
+}
+
+Result<Json> ReadOptionalJson(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return Json::object();
+  HEW_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
+  return ParseJson(text, path);
+}
+
+class VocabularyWriter {
+ public:
+  VocabularyWriter(const Json& json, std::string path, int64_t vocab_size)
+      : json_(json), path_(std::move(path)), tokens_(static_cast<size_t>(vocab_size)), types_(tokens_.size(), kUnused) {}
+
+  Status Read() {
+    const Json* model = Member(json_, "model");
+    if (!model || TextOf(*model, "type") != "BPE") {
+      return BadInput("{}: model.type: expected BPE, found '{}'", path_, model ? Shown(TextOf(*model, "type")) : "none");
+    }
+    if (const Json* fallback = Member(*model, "byte_fallback"); fallback && *fallback == Json(true)) {
+      return BadInput("{}: model.byte_fallback: expected false (byte-level BPE), found true", path_);
+    }
+    const Json* vocab = Member(*model, "vocab");
+    if (!vocab || !vocab->is_object()) return BadInput("{}: model.vocab: expected an object, found none", path_);
+    for (const auto& [token, id] : vocab->items()) HEW_RETURN_IF_ERROR(Put("model.vocab", token, &id, kNormal));
+    HEW_RETURN_IF_ERROR(ReadAdded());
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      if (types_[i] == kUnused) tokens_[i] = fmt::format("[PAD{}]", i);
+    }
+    return ReadMerges(*model);
+  }
+
+  std::optional<uint32_t> IdOf(const std::string& token) const {
+    const auto at = ids_.find(token);
+    return at == ids_.end() ? std::nullopt : std::optional<uint32_t>(at->second);
+  }
+  void Store(GgufMetadata* metadata) && {
+    metadata->Set("tokenizer.ggml.tokens", GgufArray(std::move(tokens_)));
+    metadata->Set("tokenizer.ggml.token_type", GgufArray(std::move(types_)));
+    metadata->Set("tokenizer.ggml.merges", GgufArray(std::move(merges_)));
+  }
+
+ private:
+  Status Put(const char* field, const std::string& token, const Json* id, int32_t type) {
+    const bool whole = id && id->is_number_integer() && *id >= 0 && *id < static_cast<int64_t>(tokens_.size());
+    if (!whole) {
+      return BadInput("{}: {}: '{}': expected an id below {} (the embedding's rows), found {}", path_, field, Shown(token),
+                      tokens_.size(), id ? Shown(id->dump()) : "none");
+    }
+    const auto at = id->get<size_t>();
+    if (types_[at] != kUnused && tokens_[at] != token) {
+      return BadInput("{}: {}: id {}: expected one token, found '{}' and '{}'", path_, field, at, Shown(tokens_[at]), Shown(token));
+    }
+    tokens_[at] = token;
+    types_[at] = type;
+    ids_[token] = static_cast<uint32_t>(at);
+    return {};
+  }
+
+  Status ReadAdded() {
+    const Json* added = Member(json_, "added_tokens");
+    if (!added) return {};
+    if (!added->is_array()) return BadInput("{}: added_tokens: expected a list, found {}", path_, added->type_name());
+    for (const Json& token : *added) {
+      const Json* special = Member(token, "special");
+      const int32_t type = special && *special == Json(true) ? kControl : kUserDefined;
+      HEW_RETURN_IF_ERROR(Put("added_tokens", TextOf(token, "content"), Member(token, "id"), type));
+    }
+    return {};
+  }
+
+  // "a b" or ["a", "b"]
+  Status ReadMerges(const Json& model) {
+    const Json* merges = Member(model, "merges");
+    if (!merges || !merges->is_array()) return BadInput("{}: model.merges: expected a list, found none", path_);
+    for (const Json& merge : *merges) {
+      const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
+      if (!pair && !merge.is_string()) {
+        return BadInput("{}: model.merges: {}: expected two tokens, found {}", path_, merges_.size(), Shown(merge.dump()));
+      }
+      merges_.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>());
+    }
+    return {};
+  }
+
+  const Json& json_;
+  std::string path_;
+  std::vector<std::string> tokens_, merges_;
+  std::vector<int32_t> types_;
+  std::unordered_map<std::string, uint32_t> ids_;
+};
+
+Result<PreTokenizerRule> RuleOf(const Json& json, const std::string& path) {
+  const auto tree = [&](const char* key) {
+    const Json* value = Member(json, key);
+    return value ? *value : Json();
+  };
+  auto rule = PreTokenizerLike(tree("normalizer"), tree("pre_tokenizer"));
+  if (rule) return *std::move(rule);
+  return BadInput("{}: pre_tokenizer: expected that of one of {} (GGUF stores a name for it), found {}", path, KnownPreTokenizers(),
+                  Shown(tree("pre_tokenizer").dump(), 160));
+}
+
+// Whether the post-processor puts a special token before (`front`) or behind a single text.
+bool AddsSpecial(const Json& processor, bool front) {
+  if (TextOf(processor, "type") == "Sequence") {
+    const Json* list = Member(processor, "processors");
+    return list && list->is_array() && std::any_of(list->begin(), list->end(), [&](const Json& p) { return AddsSpecial(p, front); });
+  }
+  const Json* single = Member(processor, "single");
+  if (TextOf(processor, "type") != "TemplateProcessing" || !single || !single->is_array() || single->empty()) return false;
+  return Member(front ? single->front() : single->back(), "SpecialToken") != nullptr;
+}
+
+// A special token is text, or an object with its content; else config.json has the id (or a list of them).
+std::optional<uint32_t> SpecialId(const VocabularyWriter& vocabulary, const Json& tokenizer_config, const Json& config,
+                                  const std::string& name, int64_t vocab_size) {
+  if (const Json* token = Member(tokenizer_config, name)) {
+    const std::string text = token->is_string() ? token->get<std::string>() : TextOf(*token, "content");
+    if (const auto id = vocabulary.IdOf(text)) return id;
+  }
+  const Json* id = Member(config, name + "_id");
+  if (id && id->is_array() && !id->empty()) id = &id->front();
+  if (!id || !id->is_number_integer() || *id < 0 || *id >= vocab_size) return std::nullopt;
+  return id->get<uint32_t>();
+}
+
+Result<std::string> ReadTemplate(const std::string& folder, const Json& tokenizer_config) {
+  const std::string path = folder + "/chat_template.jinja";
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return ReadFile(path, kMaxFileBytes);
+  const Json* value = Member(tokenizer_config, "chat_template");
+  if (!value) return std::string();
+  if (value->is_string()) return value->get<std::string>();
+  for (const Json& named : value->is_array() ? *value : Json::array()) {
+    if (TextOf(named, "name") == "default") return TextOf(named, "template");
+  }
+  return std::string();
+}
+
+}  // namespace
+
+Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vocab_size, GgufMetadata* metadata) {
+  const std::string path = folder + "/tokenizer.json";
+  HEW_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
+  HEW_ASSIGN(const Json json, ParseJson(text, path));
+  HEW_ASSIGN(const Json tokenizer_config, ReadOptionalJson(folder + "/tokenizer_config.json"));
+  HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
+  VocabularyWriter vocabulary(json, path, vocab_size);
+  HEW_RETURN_IF_ERROR(vocabulary.Read());
+  metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
+  metadata->Set("tokenizer.ggml.pre", std::string(rule.pre));
+  for (const auto& [key, name] : {std::pair{"bos_token_id", "bos_token"},
+                                  {"eos_token_id", "eos_token"},
+                                  {"padding_token_id", "pad_token"},
+                                  {"unknown_token_id", "unk_token"}}) {
+    const auto id = SpecialId(vocabulary, tokenizer_config, config, name, vocab_size);
+    if (id) metadata->Set(std::string("tokenizer.ggml.") + key, *id);
+  }
+  const Json* processor = Member(json, "post_processor");
+  metadata->Set("tokenizer.ggml.add_bos_token", processor && AddsSpecial(*processor, true));
+  if (processor && AddsSpecial(*processor, false)) metadata->Set("tokenizer.ggml.add_eos_token", true);
+  metadata->Set("tokenizer.ggml.add_space_prefix", false);
+  HEW_ASSIGN(const std::string chat_template, ReadTemplate(folder, tokenizer_config));
+  if (!chat_template.empty()) metadata->Set("tokenizer.chat_template", chat_template);
+  std::move(vocabulary).Store(metadata);
+  return {};
+}
+
+}  // namespace hew
