@@ -64,9 +64,16 @@ RowSet TileRows(const AttentionCall& call, const QueryTile& tile, ConstMatrixVie
 
 RowSet KeyRows(const AttentionCall& call, const QueryTile& tile, const KeyBlock& block, ConstMatrixView m,
                std::vector<const void*>* rows) {
-  rows->clear();
-  for (int64_t j = block.begin; j < block.begin + block.count; ++j) {
-    rows->push_back(Element(m, tile.segment->key_row(j), call.kv_head(tile.head_group) * call.shape.head_dim));
+  rows->resize(static_cast<size_t>(block.count));
+  const int64_t col = call.kv_head(tile.head_group) * call.shape.head_dim;
+  const int64_t row_bytes = m.stride * (m.dtype == DType::kBF16 ? 2 : 4);
+  // Two runs of neighbouring rows at most: of the prefix, and the segment's own.
+  const int64_t split = std::clamp<int64_t>(tile.segment->prefix_rows - block.begin, 0, block.count);
+  for (auto [from, end] : {std::pair(int64_t{0}, split), {split, block.count}}) {
+    if (from == end) continue;
+    const std::byte* first = static_cast<const std::byte*>(Element(m, tile.segment->key_row(block.begin + from), col));
+    const void** to = rows->data();
+    for (int64_t j = from; j < end; ++j) to[j] = first + (j - from) * row_bytes;
   }
   return {rows->data(), m.dtype == DType::kBF16, block.count, call.shape.head_dim};
 }
