@@ -15,6 +15,8 @@ Value BoundMethod(const Value& object, std::string_view name) {
 }
 
 Value Missing(const Value& object, std::string_view name) {
+  constexpr size_t kShownBytes = 100;
+  name = name.substr(0, kShownBytes);
   return Value::MakeUndefined(fmt::format("'{} object' has no attribute {}", TypeName(object), QuotePython(name)));
 }
 
@@ -32,6 +34,7 @@ std::optional<Value> CallableAttribute(const Callable& callable, std::string_vie
 
 Result<Value> Evaluator::GetAttribute(const Value& object, std::string_view name) {
   if (object.Is(Kind::kUndefined)) return BadInput("{}", object.UndefinedMessage());
+  HEW_RETURN_IF_ERROR(budget_.ChargeScan(name.size()));
   if (HasMethod(object, name)) return BoundMethod(object, name);
   if (object.Is(Kind::kDict)) {
     if (const Value* found = object.AsDict().FindText(name)) return *found;
@@ -42,7 +45,8 @@ Result<Value> Evaluator::GetAttribute(const Value& object, std::string_view name
   }
   const bool is_mapping = object.Is(Kind::kDict) || object.Is(Kind::kNamespace);
   if (name.substr(0, 2) == "__" || (name.substr(0, 1) == "_" && !is_mapping) || IsMutatingMethod(object, name)) {
-    return BadInput("access to attribute {} of '{}' object is unsafe", QuotePython(name), TypeName(object));
+    return BadInput("access to attribute {} of '{}' object is unsafe", QuotePython(name.substr(0, 100)),
+                    TypeName(object));
   }
   if (object.Is(Kind::kLoop)) {
     HEW_ASSIGN(auto found, object.AsLoop().Attribute(name));
@@ -61,6 +65,7 @@ Result<Value> Evaluator::GetAttribute(const Value& object, std::string_view name
 }
 
 Result<Value> Evaluator::GetItem(const Value& object, const Value& key) {
+  if (key.Is(Kind::kText)) HEW_RETURN_IF_ERROR(budget_.ChargeScan(key.AsText().size()));
   switch (object.kind()) {
     case Kind::kUndefined:
       return BadInput("{}", object.UndefinedMessage());

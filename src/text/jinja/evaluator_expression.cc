@@ -71,6 +71,7 @@ Result<Value> Evaluator::EvalDict(const Expr& expr) {
   auto dict = std::make_shared<Dict>();
   for (size_t i = 0; i + 1 < expr.operands.size(); i += 2) {
     HEW_ASSIGN(const Value key, Eval(*expr.operands[i]));
+    if (key.Is(Kind::kText)) HEW_RETURN_IF_ERROR(budget_.ChargeScan(key.AsText().size()));
     HEW_ASSIGN(Value value, Eval(*expr.operands[i + 1]));
     HEW_RETURN_IF_ERROR(dict->Set(key, std::move(value)));
   }

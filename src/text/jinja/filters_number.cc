@@ -14,6 +14,8 @@ namespace {
 // Without the white space around it and the _ between digits, as int() and float() read a text; empty if malformed.
 std::string NumberText(std::string_view text) {
   text = StripSpace(text, true, true);
+  constexpr size_t kMaxDigits = 4300;  // Python's own bound
+  if (text.size() > kMaxDigits) return {};
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto is_alnum = [](char c) {

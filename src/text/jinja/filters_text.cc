@@ -21,7 +21,8 @@ template <std::string (*kFunction)(std::string_view)>
 Result<Value> MapText(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("text", args, {}, 0));
   HEW_ASSIGN(const Value text, SoftText(e, input));
-  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.AsText().size()));
+  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.AsText().size()));  // besides what MakeText takes: case is slow
+  HEW_RETURN_IF_ERROR(e.budget()->ChargeScan(text.AsText().size() * 2));
   return e.MakeText(kFunction(text.AsText()), text.IsSafeText());
 }
 

@@ -9,8 +9,9 @@
 namespace hew::jinja {
 namespace {
 
-Result<Value> DictGet(Evaluator&, const Value& self, const CallArguments& args) {
+Result<Value> DictGet(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("get", args, {"key", "default"}, 1));
+  if (bound[0].Is(Kind::kText)) HEW_RETURN_IF_ERROR(e.budget()->ChargeScan(bound[0].AsText().size()));
   HEW_ASSIGN(const Value* found, self.AsDict().Find(bound[0]));
   if (found != nullptr) return *found;
   return bound.Has(1) ? bound[1] : Value::None();

@@ -8,10 +8,18 @@
 namespace hew::jinja {
 namespace {
 
+// Searching from the right compares up to all of `part` at every place.
+Status ChargeSearch(Evaluator& e, std::string_view text, std::string_view part, bool from_right) {
+  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.size()));
+  const uint64_t factor = from_right ? part.size() / 8 : 0;
+  return e.budget()->Charge(static_cast<int64_t>(text.size() / 256 * factor));
+}
+
 template <std::string (*kFunction)(std::string_view)>
 Result<Value> MapText(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("text method", args, {}, 0));
-  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
+  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));  // besides what MakeText takes: case is slow
+  HEW_RETURN_IF_ERROR(e.budget()->ChargeScan(self.AsText().size() * 2));
   return e.MakeText(kFunction(self.AsText()), self.IsSafeText());
 }
 
@@ -40,6 +48,7 @@ Result<Value> Split(Evaluator& e, const Value& self, const CallArguments& args) 
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
   if (!bound.Given(0)) return TextList(e, SplitSpace(self.AsText(), max, kFromRight), self.IsSafeText());
   HEW_ASSIGN(const std::string separator, bound.Text(0, ""));
+  HEW_RETURN_IF_ERROR(ChargeSearch(e, self.AsText(), separator, kFromRight));
   HEW_ASSIGN(const auto parts, SplitText(self.AsText(), separator, max, kFromRight));
   return TextList(e, parts, self.IsSafeText());
 }
@@ -110,10 +119,10 @@ Result<Value> Find(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_ASSIGN(const std::string part, bound.Text(0, ""));
   HEW_ASSIGN(const int64_t start, bound.Given(1) ? bound.Int(1, 0) : Result<int64_t>(0));
   HEW_ASSIGN(const int64_t end, bound.Given(2) ? bound.Int(2, INT64_MAX) : Result<int64_t>(INT64_MAX));
-  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
+  HEW_RETURN_IF_ERROR(ChargeSearch(e, self.AsText(), part, kFromRight));
   const std::string_view text = self.AsText();
   const std::string_view range = Range(self.AsText(), start, end);
-  const size_t at = kFromRight ? range.rfind(part) : range.find(part);
+  const size_t at = kFromRight ? range.rfind(part) : FindText(range, part);
   if (at == std::string_view::npos) {
     if (kMustFind) return BadInput("substring not found");
     return Value::Int(-1);
@@ -128,7 +137,8 @@ Result<Value> Count(Evaluator& e, const Value& self, const CallArguments& args) 
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
   if (part.empty()) return Value::Int(static_cast<int64_t>(CodePointCount(self.AsText())) + 1);
   int64_t count = 0;
-  for (size_t at = self.AsText().find(part); at != std::string::npos; at = self.AsText().find(part, at + part.size())) {
+  for (size_t at = FindText(self.AsText(), part); at != std::string::npos;
+       at = FindText(self.AsText(), part, at + part.size())) {
     ++count;
   }
   return Value::Int(count);
@@ -169,9 +179,9 @@ Result<Value> Partition(Evaluator& e, const Value& self, const CallArguments& ar
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("partition", args, {"sep"}, 1));
   HEW_ASSIGN(const std::string separator, bound.Text(0, ""));
   if (separator.empty()) return BadInput("partition: empty separator");
-  HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
+  HEW_RETURN_IF_ERROR(ChargeSearch(e, self.AsText(), separator, kFromRight));
   const std::string& text = self.AsText();
-  const size_t at = kFromRight ? text.rfind(separator) : text.find(separator);
+  const size_t at = kFromRight ? text.rfind(separator) : FindText(text, separator);
   std::vector<Value> parts = {self, Value::FromText(""), Value::FromText("")};
   if (at != std::string::npos) {
     parts = {Value::FromText(text.substr(0, at)), Value::FromText(separator),

@@ -168,6 +168,16 @@ TEST(TemplateTest, HostileTemplatesAreStopped) {
            "{{ range(-9223372036854775807, 9223372036854775807, 1) }}",
            "{{ [[1]]|unique|list }}",
            "{{ '\\ud800' }}",
+           "{% set s = ('a' * 10**5 ~ 'b') * 100 %}{% for i in range(10**6) %}{{ s.replace('a' * 10**5 ~ 'a', 'x') "
+           "}}{% "
+           "endfor %}",
+           "{% set s = 'ab' * 10**6 %}{% for i in range(10**6) %}{% if 'a' * 10**6 in s %}{% endif %}{% endfor %}",
+           "{% set k = 'a' * 10**6 %}{% set d = {k: 1} %}{% for i in range(10**6) %}{% if d[k] %}{% endif %}{% endfor "
+           "%}",
+           "{% set k = '1' * 10**6 %}{% for i in range(10**6) %}{% if k|int == k|float %}{% endif %}{% endfor %}",
+           "{% set s = 'x' * 10**6 %}{% for i in range(10**6) %}{% if s|length %}{% endif %}{% endfor %}",
+           "{% set s = 'x' * 10**7 %}{% for i in range(10**6) %}{% if s.strip(s) %}{% endif %}{% endfor %}",
+           "{% set l = range(10**6)|list %}{% for i in l %}{% if -1 in l %}{% endif %}{% endfor %}",
            "{% set ns = namespace() %}{% for i in range(10**6) %}{% macro f() %}{% endmacro %}{% set ns.f = f %}{% set "
            "old = ns.f %}{% endfor %}{{ 1/0 }}",
        }) {

@@ -13,8 +13,8 @@ Result<std::string> ReplaceText(std::string_view text, std::string_view from, st
   if (from.empty()) {
     times = std::min<uint64_t>(limit, CodePointCount(text) + 1);
   } else {
-    for (size_t at = text.find(from); at != std::string_view::npos && times < limit; ++times) {
-      at = text.find(from, at + from.size());
+    for (size_t at = FindText(text, from); at != std::string_view::npos && times < limit; ++times) {
+      at = FindText(text, from, at + from.size());
     }
   }
   uint64_t added = 0;
@@ -32,7 +32,7 @@ Result<std::string> ReplaceText(std::string_view text, std::string_view from, st
       }
       continue;
     }
-    const size_t at = text.find(from, pos);
+    const size_t at = FindText(text, from, pos);
     out += text.substr(pos, at - pos);
     out += to;
     pos = at + from.size();
@@ -58,7 +58,7 @@ Result<std::vector<std::string_view>> SplitText(std::string_view text, std::stri
     return parts;
   }
   while (parts.size() < limit) {
-    const size_t at = text.find(separator);
+    const size_t at = FindText(text, separator);
     if (at == std::string_view::npos) break;
     parts.push_back(text.substr(0, at));
     text = text.substr(at + separator.size());

@@ -5,6 +5,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
+#include <unordered_set>
 
 namespace hew::jinja {
 namespace {
@@ -114,8 +116,27 @@ void AppendUtf8(uint32_t c, std::string* out) {
 
 size_t CodePointCount(std::string_view text) {
   size_t count = 0;
-  for (size_t pos = 0; pos < text.size(); ++count) pos += DecodeAt(text, pos).bytes;
+  for (size_t pos = 0; pos < text.size(); ++count) {
+    uint64_t word = 0;
+    while (pos + sizeof(word) <= text.size()) {  // eight ASCII letters at a time
+      std::memcpy(&word, text.data() + pos, sizeof(word));
+      if ((word & 0x8080808080808080u) != 0) break;
+      pos += sizeof(word);
+      count += sizeof(word);
+    }
+    if (pos == text.size()) break;
+    pos += DecodeAt(text, pos).bytes;
+  }
   return count;
+}
+
+size_t FindText(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  if (part.empty()) return from;
+  // glibc's memmem is the two-way search for long needles.
+  const void* const found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
 std::vector<size_t> CodePointOffsets(std::string_view text) {
@@ -195,9 +216,14 @@ std::string_view StripSpace(std::string_view text, bool left, bool right) {
 }
 
 std::string_view StripSet(std::string_view text, std::string_view set, bool left, bool right) {
-  return StripIf(text, left, right, [set](std::string_view character, uint32_t c) {
-    return c == kInvalidByte ? false : set.find(character) != std::string_view::npos;
-  });
+  std::unordered_set<uint32_t> members;
+  for (size_t pos = 0; pos < set.size();) {
+    const CodePoint c = DecodeAt(set, pos);
+    if (c.value != kInvalidByte) members.insert(c.value);
+    pos += c.bytes;
+  }
+  return StripIf(text, left, right,
+                 [&members](std::string_view, uint32_t c) { return members.find(c) != members.end(); });
 }
 
 std::vector<std::string_view> SplitLines(std::string_view text) {

@@ -21,6 +21,8 @@ CodePoint DecodeAt(std::string_view text, size_t pos);
 void AppendUtf8(uint32_t code_point, std::string* out);
 
 size_t CodePointCount(std::string_view text);
+// text.find(part, from), in time linear in both whatever they are: std::string_view::find is not.
+size_t FindText(std::string_view text, std::string_view part, size_t from = 0);
 // The byte offset of each code point, and text.size() at the end.
 std::vector<size_t> CodePointOffsets(std::string_view text);
 

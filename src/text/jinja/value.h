@@ -37,7 +37,7 @@ class Budget {
     return Charge(1 + static_cast<int64_t>(bytes / 256));
   }
   // For looking through `bytes` of text.
-  Status ChargeScan(size_t bytes) { return Charge(static_cast<int64_t>(bytes / 1024)); }
+  Status ChargeScan(size_t bytes) { return Charge(static_cast<int64_t>(bytes / 256)); }
   // For making a sequence of `items`.
   Status ChargeItems(size_t items) {
     return items / 4 > static_cast<uint64_t>(left_) ? Charge(left_ + 1) : Charge(1 + static_cast<int64_t>(items / 4));

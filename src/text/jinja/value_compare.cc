@@ -89,9 +89,10 @@ Result<bool> Contains(const Value& haystack, const Value& needle, Budget* budget
       return BadInput("'in <string>' requires string as left operand, not {}", TypeName(needle));
     }
     HEW_RETURN_IF_ERROR(budget->ChargeScan(haystack.AsText().size()));
-    return std::string_view(haystack.AsText()).find(needle.AsText()) != std::string_view::npos;
+    return FindText(haystack.AsText(), needle.AsText()) != std::string_view::npos;
   }
   if (haystack.Is(Kind::kDict)) {
+    if (needle.Is(Kind::kText)) HEW_RETURN_IF_ERROR(budget->ChargeScan(needle.AsText().size()));
     HEW_ASSIGN(const Value* found, haystack.AsDict().Find(needle));
     return found != nullptr;
   }
