@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/digest.h"
+#include "base/json.h"
 
 namespace hew {
 namespace {
@@ -79,20 +80,25 @@ Result<TrainingExample> EncodeConversation(const NormalRow& row, const std::stri
   if (!options.chat) {
     return BadInput("{}: expected a model with a chat template (or --template FILE) for conversations, found a model without one", where);
   }
-  auto rendered = options.chat->Render(row.messages, row.tools, false, options.now);
-  if (!rendered) return Annotate(where, std::move(rendered).error());
-  std::vector<float> answers;  // weights of the assistant's messages, in order
-  for (size_t i = 0; i < row.messages.size(); ++i) {
-    if (row.messages[i]["role"] == "assistant") answers.push_back(row.weights[i]);
+  Json messages = row.messages;
+  std::vector<float> answers;  // weights of the assistant messages that are learned, in order
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (messages[i]["role"] != "assistant") continue;
+    messages[i]["weight"] = row.weights[i];
+    if (row.weights[i] > 0) answers.push_back(row.weights[i]);
   }
-  if (rendered->learned_spans.size() != answers.size()) {
-    return BadInput("{}: expected the chat template to write {} assistant messages, found {}", where, answers.size(),
+  auto rendered = options.chat->Render(messages, row.tools, false, options.now);
+  if (!rendered) return Annotate(where, std::move(rendered).error());
+  // An answer of nothing may have no span: no matter, unless it is unclear whose weight is whose.
+  const bool same_weights = std::all_of(answers.begin(), answers.end(), [&](float w) { return w == answers[0]; });
+  if (rendered->learned_spans.size() != answers.size() && (!same_weights || answers.empty())) {
+    return BadInput("{}: expected the chat template to write {} answers with different weights, found {}", where, answers.size(),
                     rendered->learned_spans.size());
   }
   std::vector<Span> spans;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    const auto& span = rendered->learned_spans[i];
-    spans.push_back({span.begin, span.end, answers[i]});
+  for (size_t i = 0; i < rendered->learned_spans.size(); ++i) {
+    const auto& [begin, end] = rendered->learned_spans[i];
+    spans.push_back({begin, end, same_weights ? answers[0] : answers[i]});
   }
   return EncodeWithSpans(*options.tokenizer, rendered->text, spans);
 }
