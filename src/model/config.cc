@@ -13,7 +13,7 @@ namespace hew {
 namespace {
 
 struct IntegerField {
-  int64_t ModelConfig::* member;
+  int64_t ModelConfig::*member;
   const char* gguf;  // behind "<architecture>."
   const char* json;
   int64_t limit;
@@ -48,13 +48,14 @@ Status CompleteAndCheck(const NameOf& name_of, ModelConfig* config) {
   }
   if (config->num_key_value_heads == 0) config->num_key_value_heads = config->num_attention_heads;
   if (config->num_attention_heads % config->num_key_value_heads != 0) {
-    return FieldError("attention heads", fmt::format("a multiple of the {} key/value heads", config->num_key_value_heads),
-                 std::to_string(config->num_attention_heads));
+    return FieldError("attention heads",
+                      fmt::format("a multiple of the {} key/value heads", config->num_key_value_heads),
+                      std::to_string(config->num_attention_heads));
   }
   if (config->head_dim == 0) {
     if (config->hidden_size % config->num_attention_heads != 0) {
       return FieldError("hidden size", fmt::format("a multiple of the {} attention heads", config->num_attention_heads),
-                   std::to_string(config->hidden_size));
+                        std::to_string(config->hidden_size));
     }
     config->head_dim = config->hidden_size / config->num_attention_heads;
   }
@@ -142,9 +143,10 @@ Status ReadRope(const JsonReader& reader, ModelConfig* config) {
 }
 
 Status ReadActivation(const JsonReader& reader, ModelConfig* config) {
-  static constexpr std::pair<std::string_view, Activation> kKnown[] = {
-      {"silu", Activation::kSilu}, {"swish", Activation::kSilu}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-      {"gelu", Activation::kGelu}};
+  static constexpr std::pair<std::string_view, Activation> kKnown[] = {{"silu", Activation::kSilu},
+                                                                       {"swish", Activation::kSilu},
+                                                                       {"gelu_pytorch_tanh", Activation::kGeluTanh},
+                                                                       {"gelu", Activation::kGelu}};
   HEW_ASSIGN(const std::string name, reader.String("hidden_act", "silu"));
   for (const auto& [known, activation] : kKnown) {
     if (name != known) continue;
@@ -169,7 +171,8 @@ Result<ModelConfig> ReadJsonConfig(const Json& json) {
     if (a.hf_model_type == type) config.architecture = a.gguf;
   }
   if (config.architecture.empty()) {
-    return BadInput("model_type: unknown architecture {}; known: {}", type.empty() ? "(none)" : type, KnownModelTypes());
+    return BadInput("model_type: unknown architecture {}; known: {}", type.empty() ? "(none)" : type,
+                    KnownModelTypes());
   }
   for (const IntegerField& field : kIntegers) {
     const bool required = field.required || field.member == &ModelConfig::vocab_size;
@@ -189,16 +192,20 @@ Result<ModelConfig> ReadJsonConfig(const Json& json) {
 // What would change the arithmetic and is not built yet is refused, never ignored.
 Status RefuseUnsupported(const GgufMetadata& metadata, const std::string& prefix, const ModelConfig& config) {
   HEW_ASSIGN(const std::string scaling, metadata.GetStringOr(prefix + "rope.scaling.type", "none"));
-  if (scaling != "none") return BadInput("{}rope.scaling.type: expected none, found {} (not supported yet)", prefix, scaling);
+  if (scaling != "none")
+    return BadInput("{}rope.scaling.type: expected none, found {} (not supported yet)", prefix, scaling);
   HEW_ASSIGN(const int64_t experts, metadata.GetIntOr(prefix + "expert_count", 0));
-  if (experts != 0) return BadInput("{}expert_count: expected 0, found {} (mixtures of experts are not supported)", prefix, experts);
+  if (experts != 0)
+    return BadInput("{}expert_count: expected 0, found {} (mixtures of experts are not supported)", prefix, experts);
   HEW_ASSIGN(const int64_t value_length, metadata.GetIntOr(prefix + "attention.value_length", config.head_dim));
   if (value_length != config.head_dim) {
-    return BadInput("{}attention.value_length: expected {} as the keys', found {}", prefix, config.head_dim, value_length);
+    return BadInput("{}attention.value_length: expected {} as the keys', found {}", prefix, config.head_dim,
+                    value_length);
   }
   HEW_ASSIGN(const int64_t rotated, metadata.GetIntOr(prefix + "rope.dimension_count", config.head_dim));
   if (rotated != config.head_dim) {
-    return BadInput("{}rope.dimension_count: expected {}, the size of a head, found {}", prefix, config.head_dim, rotated);
+    return BadInput("{}rope.dimension_count: expected {}, the size of a head, found {}", prefix, config.head_dim,
+                    rotated);
   }
   return {};
 }
@@ -207,7 +214,8 @@ Result<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata) {
   ModelConfig config;
   HEW_ASSIGN(config.architecture, metadata.GetString("general.architecture"));
   if (!FindArchitecture(config.architecture)) {
-    return BadInput("general.architecture: unknown architecture {}; known: {}", config.architecture, KnownArchitectures());
+    return BadInput("general.architecture: unknown architecture {}; known: {}", config.architecture,
+                    KnownArchitectures());
   }
   const std::string prefix = config.architecture + ".";
   for (const IntegerField& field : kIntegers) {
@@ -215,7 +223,8 @@ Result<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata) {
       HEW_ASSIGN(config.*field.member, metadata.GetInt(prefix + field.gguf));
     } else if (metadata.Find(prefix + field.gguf)) {
       HEW_ASSIGN(config.*field.member, metadata.GetInt(prefix + field.gguf));
-      if (config.*field.member == 0) return BadInput("{}{}: expected a number of at least 1, found 0", prefix, field.gguf);
+      if (config.*field.member == 0)
+        return BadInput("{}{}: expected a number of at least 1, found 0", prefix, field.gguf);
     }
   }
   if (config.vocab_size == 0) {

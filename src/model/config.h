@@ -23,7 +23,8 @@ struct ModelConfig {
   int64_t max_position_embeddings = 0;
   float rms_norm_eps = 1e-5f;
   double rope_theta = 10000.0;
-  RopePairing rope_pairing = RopePairing::kHalves;  // in memory always Hugging Face's order: GGUF's permuted rows are put back
+  RopePairing rope_pairing =
+      RopePairing::kHalves;  // in memory always Hugging Face's order: GGUF's permuted rows are put back
   Activation hidden_act = Activation::kSilu;
   bool tie_word_embeddings = false;
   bool attention_bias = false;  // q, k, v

@@ -36,8 +36,9 @@ void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden
 
 // Documents packed end to end without padding; none sees another, but a follower sees its shared prefix.
 struct PackedSegment {
-  int64_t begin = 0, rows = 0;                // rows of the batch
-  int64_t prefix_begin = 0, prefix_rows = 0;  // rows of an earlier segment that come before it; its positions go on from there
+  int64_t begin = 0, rows = 0;  // rows of the batch
+  int64_t prefix_begin = 0,
+          prefix_rows = 0;  // rows of an earlier segment that come before it; its positions go on from there
 };
 
 struct PackedBatch {
@@ -48,7 +49,9 @@ struct PackedBatch {
   std::vector<float> weights;         // [learned_rows]: usually 1
 };
 
-struct DropoutState { uint64_t seed = 0, step = 0; };  // which random mask; see kernels/ops.h Dropout
+struct DropoutState {
+  uint64_t seed = 0, step = 0;
+};  // which random mask; see kernels/ops.h Dropout
 
 struct LossSum {
   double loss = 0;    // sum of weight * -log p(target)
@@ -73,9 +76,9 @@ class TrainingWorkspace {
 };
 
 // Adds gradient_scale * d(loss sum)/d(parameters) to `gradients` (flat, as adapter.parameters) and returns the loss.
-// Activations are stored for backward, logits made in chunks for learned rows only. `workspace` may be null: then memory is
-// taken for this call alone. The batch is the caller's to get right: ids in the vocabulary, positions in the rotary table,
-// segments that cover all rows in order.
+// Activations are stored for backward, logits made in chunks for learned rows only. `workspace` may be null: then
+// memory is taken for this call alone. The batch is the caller's to get right: ids in the vocabulary, positions in the
+// rotary table, segments that cover all rows in order.
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
                          TrainingWorkspace* workspace = nullptr);
@@ -86,8 +89,8 @@ LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, 
 
 // Bytes that LossAndGradients needs for a batch of `rows` rows beside the model, for planning.
 int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows);
-// Multiply-adds times two of one training row of this model and adapter (frozen base: forward and d_x), without attention;
-// `head_share` is the share of rows whose logits are made.
+// Multiply-adds times two of one training row of this model and adapter (frozen base: forward and d_x), without
+// attention; `head_share` is the share of rows whose logits are made.
 double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share);
 
 }  // namespace hew

@@ -80,7 +80,8 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, Mat
   const MatrixView d_k = pass.Act(pass.buffers.d_k, config.key_value_size());
   const MatrixView d_v = pass.Act(pass.buffers.d_v, config.key_value_size());
   const float* log_sum_exp = pass.Fp32(pass.activations.log_sum_exp, config.num_attention_heads).f32();
-  AttentionBackward(rt, AttentionShapeOf(config), v.q, SegmentsOf(batch, v), v.attention, log_sum_exp, d_attention, d_q, d_k, d_v);
+  AttentionBackward(rt, AttentionShapeOf(config), v.q, SegmentsOf(batch, v), v.attention, log_sum_exp, d_attention, d_q,
+                    d_k, d_v);
   Rope(rt, pass.context.model.rope, config.rope_pairing, batch.positions, config.head_dim, true, d_q);
   Rope(rt, pass.context.model.rope, config.rope_pairing, batch.positions, config.head_dim, true, d_k);
 
@@ -89,15 +90,17 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, Mat
   RmsNorm(rt, residual, gain.data(), config.rms_norm_eps, v.normed);
   MatrixView d_normed = pass.Fp32(pass.buffers.d_normed, config.hidden_size);
   const bool below = pass.NeedsInputOf(Projection::kQ);
-  pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, v.normed, below ? &d_normed : nullptr);
+  pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, v.normed,
+                below ? &d_normed : nullptr);
   if (below) NormBackward(pass, residual, gain, d_normed, d_residual);
 }
 
 }  // namespace
 
-void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer, LayerActivations& activations,
-                   TrainingWorkspace::Buffers& buffers, MatrixView d_residual, std::span<float> gradients) {
-  const LayerPass pass{context,   layer, activations, buffers, ViewsOf(context, activations, buffers, d_residual.rows),
+void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer,
+                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
+                   std::span<float> gradients) {
+  const LayerPass pass{context,  layer, activations, buffers, ViewsOf(context, activations, buffers, d_residual.rows),
                        gradients};
   if (FeedForwardBackward(pass, d_residual)) AttentionBlockBackward(pass, batch, d_residual);
 }

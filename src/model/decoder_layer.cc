@@ -15,8 +15,8 @@ AttentionShape AttentionShapeOf(const ModelConfig& config) {
   return shape;
 }
 
-void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, std::span<const int32_t> positions,
-                     const LayerViews& views, ProjectionScratch& scratch) {
+void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual,
+                     std::span<const int32_t> positions, const LayerViews& views, ProjectionScratch& scratch) {
   const ModelConfig& config = context.model.config;
   const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
   RmsNorm(context.rt, residual, weights.input_norm.data(), config.rms_norm_eps, views.normed);

@@ -1,5 +1,5 @@
-// The steps of one decoder block, forward, shared by serving and training: only where keys and values lie and what is kept
-// differs between the two. Internal to model/.
+// The steps of one decoder block, forward, shared by serving and training: only where keys and values lie and what is
+// kept differs between the two. Internal to model/.
 #pragma once
 
 #include <span>
@@ -20,8 +20,8 @@ struct LayerViews {
 AttentionShape AttentionShapeOf(const ModelConfig& config);
 
 // q, k, v from the residual stream [rows, hidden_size], fp32. positions [rows].
-void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, std::span<const int32_t> positions,
-                     const LayerViews& views, ProjectionScratch& scratch);
+void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual,
+                     std::span<const int32_t> positions, const LayerViews& views, ProjectionScratch& scratch);
 // residual += o_proj(attention).
 void AttentionOutput(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
                      ProjectionScratch& scratch);

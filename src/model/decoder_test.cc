@@ -16,7 +16,8 @@ using test::RandomAdapter;
 using test::RandomIds;
 using test::TinyModel;
 
-const std::vector<DType> kMixed = {DType::kQ8_0, DType::kQ4_1, DType::kBF16, DType::kF32, DType::kQ5_0, DType::kQ4_0, DType::kF16};
+const std::vector<DType> kMixed = {DType::kQ8_0, DType::kQ4_1, DType::kBF16, DType::kF32,
+                                   DType::kQ5_0, DType::kQ4_0, DType::kF16};
 
 bool SameBits(ConstMatrixView a, ConstMatrixView b) {
   if (a.rows != b.rows || a.cols != b.cols) return false;
@@ -29,14 +30,15 @@ bool SameBits(ConstMatrixView a, ConstMatrixView b) {
 double LargestDifference(ConstMatrixView a, ConstMatrixView b) {
   double largest = 0;
   for (int64_t i = 0; i < a.rows; ++i) {
-    for (int64_t j = 0; j < a.cols; ++j) largest = std::max(largest, std::abs(static_cast<double>(a.f32(i)[j]) - b.f32(i)[j]));
+    for (int64_t j = 0; j < a.cols; ++j)
+      largest = std::max(largest, std::abs(static_cast<double>(a.f32(i)[j]) - b.f32(i)[j]));
   }
   return largest;
 }
 
 // The hidden states of `ids` given to the decoder in slices of `slice`, among `others` that run along.
-Matrix Sliced(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters, std::span<const int32_t> ids,
-              size_t slice, size_t others) {
+Matrix Sliced(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
+              std::span<const int32_t> ids, size_t slice, size_t others) {
   const auto count = static_cast<int64_t>(ids.size());
   KvCache cache(rt, model.config, count);
   std::vector<KvCache> other_caches;
@@ -78,7 +80,8 @@ TEST(Decoder, BitsDependOnTheSequenceAlone) {
     const Matrix reference = Sliced(rt, model, adapters, ids, ids.size(), 0);
     for (const ThreadPool* pool : {&one, &three}) {
       rt.pool = pool;
-      for (const auto& [slice, others] : {std::pair<size_t, size_t>{300, 0}, {1, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}, {50, 5}}) {
+      for (const auto& [slice, others] :
+           {std::pair<size_t, size_t>{300, 0}, {1, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}, {50, 5}}) {
         EXPECT_TRUE(SameBits(reference.view(), Sliced(rt, model, adapters, ids, slice, others).view()))
             << Describe(rt) << ", slices of " << slice << ", " << others << " others";
       }
@@ -90,9 +93,11 @@ TEST(Decoder, TruncatedCacheGoesOnAsIfTheRestHadNeverBeen) {
   const ThreadPool pool(2);
   const Model model = TinyModel(pool, kMixed);
   for (const Runtime& rt : AllRuntimes(pool)) {
-    const std::vector<int32_t> ids = RandomIds(1, 40, model.config.vocab_size), wrong = RandomIds(2, 25, model.config.vocab_size);
+    const std::vector<int32_t> ids = RandomIds(1, 40, model.config.vocab_size),
+                               wrong = RandomIds(2, 25, model.config.vocab_size);
     KvCache cache(rt, model.config, 60);
-    const SequenceRows first{std::span(ids).first(20), &cache}, second{wrong, &cache}, third{std::span(ids).subspan(20), &cache};
+    const SequenceRows first{std::span(ids).first(20), &cache}, second{wrong, &cache},
+        third{std::span(ids).subspan(20), &cache};
     DecoderForward(rt, model, {}, {&first, 1});
     DecoderForward(rt, model, {}, {&second, 1});
     cache.Truncate(20);
@@ -128,14 +133,16 @@ Model Merged(const ThreadPool& pool, const Model& base, std::span<const LoraAdap
             norm += value * value;
           }
           const double magnitude =
-              adapter->config.dora ? adapter->parameters[m->magnitude_offset + static_cast<size_t>(j)] / std::sqrt(norm) : 1;
+              adapter->config.dora ? adapter->parameters[m->magnitude_offset + static_cast<size_t>(j)] / std::sqrt(norm)
+                                   : 1;
           for (int64_t c = 0; c < m->in; ++c) {
             const auto at = static_cast<size_t>(j * m->in + c);
             sum[at] += static_cast<float>(magnitude * row[static_cast<size_t>(c)] - plain[at]);
           }
         }
       }
-      SetWeightFromF32(pool, DType::kF32, w.rows, w.cols, sum.data(), 1, &merged.layers[static_cast<size_t>(l)].projections[static_cast<size_t>(p)]);
+      SetWeightFromF32(pool, DType::kF32, w.rows, w.cols, sum.data(), 1,
+                       &merged.layers[static_cast<size_t>(l)].projections[static_cast<size_t>(p)]);
     }
   }
   return merged;
@@ -159,7 +166,8 @@ TEST(Decoder, AdaptersAreTheirDenseSum) {
     LoraAdapter half = RandomAdapter(rt, lora, model, 5);
     half.user_scale = 0.5f;
     half.Pack(rt, model);
-    const std::vector<std::vector<const LoraAdapter*>> cases = {{&a}, {&a, &b}, {&half, &b}, {&c}, {&c, &b}, {&a, &c, &d}};
+    const std::vector<std::vector<const LoraAdapter*>> cases = {{&a}, {&a, &b}, {&half, &b},
+                                                                {&c}, {&c, &b}, {&a, &c, &d}};
     for (const auto& adapters : cases) {
       const Model merged = Merged(pool, model, adapters);
       const Matrix expected = LogitsOf(rt, merged, {}, ids), base = LogitsOf(rt, model, {}, ids);
@@ -178,7 +186,8 @@ TEST(Decoder, FreshAdapterChangesNothing) {
     auto adapter = LoraAdapter::Create(rt, {}, model, 1);
     ASSERT_TRUE(adapter);
     const LoraAdapter* const adapters[] = {&*adapter};
-    EXPECT_TRUE(SameBits(LogitsOf(rt, model, adapters, ids).view(), LogitsOf(rt, model, {}, ids).view())) << Describe(rt);
+    EXPECT_TRUE(SameBits(LogitsOf(rt, model, adapters, ids).view(), LogitsOf(rt, model, {}, ids).view()))
+        << Describe(rt);
   }
 }
 

@@ -29,7 +29,8 @@ void CheckBatch(const Model& model, const PackedBatch& batch) {
 }
 
 // Layers from `first_kept` on keep their activations. Returns the residual stream after the last layer.
-MatrixView Forward(const DecoderContext& context, const PackedBatch& batch, int64_t first_kept, TrainingWorkspace::Buffers& buffers) {
+MatrixView Forward(const DecoderContext& context, const PackedBatch& batch, int64_t first_kept,
+                   TrainingWorkspace::Buffers& buffers) {
   const Runtime& rt = context.rt;
   const ModelConfig& config = context.model.config;
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -56,7 +57,8 @@ MatrixView Forward(const DecoderContext& context, const PackedBatch& batch, int6
 }  // namespace
 
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
-                         DropoutState dropout, float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace) {
+                         DropoutState dropout, float gradient_scale, std::span<float> gradients,
+                         TrainingWorkspace* workspace) {
   CheckBatch(model, batch);
   HEW_CHECK(gradients.size() == adapter.parameters.size());
   if (batch.learned_rows.empty()) return {};

@@ -49,14 +49,15 @@ double NormOf(std::span<const float> x) {
   return std::sqrt(sum);
 }
 
-// The loss with the parameters of `range` moved by `step` along `direction`. DoRA's norms stay those of the start, since
-// the gradient counts them as constants.
-double LossAlong(const Runtime& rt, const Model& model, const LoraAdapter& start, const PackedBatch& batch, DropoutState dropout,
-                 const Range& range, std::span<const float> direction, double step) {
+// The loss with the parameters of `range` moved by `step` along `direction`. DoRA's norms stay those of the start,
+// since the gradient counts them as constants.
+double LossAlong(const Runtime& rt, const Model& model, const LoraAdapter& start, const PackedBatch& batch,
+                 DropoutState dropout, const Range& range, std::span<const float> direction, double step) {
   LoraAdapter moved = RandomAdapter(rt, start.config, model, 1);
   moved.parameters = start.parameters;
   std::erase_if(moved.modules, [&](const LoraModule& m) { return start.Find(m.layer, m.projection) == nullptr; });
-  for (size_t i = 0; i < range.count; ++i) moved.parameters[range.offset + i] += static_cast<float>(step * direction[i]);
+  for (size_t i = 0; i < range.count; ++i)
+    moved.parameters[range.offset + i] += static_cast<float>(step * direction[i]);
   moved.Pack(rt, model);
   for (size_t k = 0; start.config.dora && k < moved.modules.size(); ++k) {
     LoraModule& m = moved.modules[k];
@@ -70,7 +71,8 @@ double LossAlong(const Runtime& rt, const Model& model, const LoraAdapter& start
 }
 
 // For every A, B and m: the slope along the gradient itself is its length, and along a random direction their product.
-void CheckFiniteDifferences(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch) {
+void CheckFiniteDifferences(const Runtime& rt, const Model& model, const LoraAdapter& adapter,
+                            const PackedBatch& batch) {
   const DropoutState dropout{9, 4};
   std::vector<float> gradients(adapter.parameters.size());
   LossAndGradients(rt, model, adapter, batch, dropout, 1, gradients);
@@ -81,7 +83,8 @@ void CheckFiniteDifferences(const Runtime& rt, const Model& model, const LoraAda
     ASSERT_GT(norm, 1e-3) << range.name;
     std::vector<float> direction(range.count);
     for (size_t i = 0; i < range.count; ++i) {
-      direction[i] = static_cast<float>(gradient[i] / norm) + 0.3f * random.Normal() / std::sqrt(static_cast<float>(range.count));
+      direction[i] =
+          static_cast<float>(gradient[i] / norm) + 0.3f * random.Normal() / std::sqrt(static_cast<float>(range.count));
     }
     double expected = 0;
     for (size_t i = 0; i < range.count; ++i) expected += static_cast<double>(gradient[i]) * direction[i];
@@ -118,14 +121,15 @@ TEST_P(TrainingGradient, IsTheSlopeOfTheLoss) {
 }
 
 const std::vector<Projection> kAll = {kProjections.begin(), kProjections.end()};
-INSTANTIATE_TEST_SUITE_P(
-    Variants, TrainingGradient,
-    testing::Values(Variant{"lora", false, false, 0, kAll}, Variant{"rslora", true, false, 0, kAll},
-                    Variant{"dora", false, true, 0, kAll}, Variant{"dropout", false, false, 0.3, kAll},
-                    Variant{"dora_dropout", false, true, 0.3, kAll}, Variant{"down_only", false, false, 0, {Projection::kDown}},
-                    Variant{"up_only", false, false, 0, {Projection::kUp}},
-                    Variant{"o_and_k", false, false, 0, {Projection::kO, Projection::kK}}),
-    [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(Variants, TrainingGradient,
+                         testing::Values(Variant{"lora", false, false, 0, kAll},
+                                         Variant{"rslora", true, false, 0, kAll}, Variant{"dora", false, true, 0, kAll},
+                                         Variant{"dropout", false, false, 0.3, kAll},
+                                         Variant{"dora_dropout", false, true, 0.3, kAll},
+                                         Variant{"down_only", false, false, 0, {Projection::kDown}},
+                                         Variant{"up_only", false, false, 0, {Projection::kUp}},
+                                         Variant{"o_and_k", false, false, 0, {Projection::kO, Projection::kK}}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 // Nothing is computed below the lowest adapted layer, and what is above is the same without it.
 TEST(Training, OnlyTheUpperLayerAdapted) {
@@ -151,7 +155,8 @@ TEST(Training, SharedPrefixIsTheSameAsRepeatingIt) {
   PackedBatch repeated = PackDocuments({whole_a, whole_b}), shared = PackDocuments({prefix, a, b});
   for (size_t s : {1, 2}) {
     shared.segments[s].prefix_rows = 5;
-    for (int64_t i = 0; i < shared.segments[s].rows; ++i) shared.positions[static_cast<size_t>(shared.segments[s].begin + i)] += 5;
+    for (int64_t i = 0; i < shared.segments[s].rows; ++i)
+      shared.positions[static_cast<size_t>(shared.segments[s].begin + i)] += 5;
   }
   const auto keep_own = [](PackedBatch* batch, const std::vector<std::pair<int, int>>& ranges) {
     PackedBatch kept = *batch;

@@ -51,7 +51,8 @@ class GoldenTest : public testing::TestWithParam<Isa> {
     config.rslora = variant["rslora"].get<bool>();
     config.dora = variant["dora"].get<bool>();
     config.targets.clear();
-    for (const Json& target : variant["targets"]) config.targets.push_back(*ProjectionFromModule(target.get<std::string>()));
+    for (const Json& target : variant["targets"])
+      config.targets.push_back(*ProjectionFromModule(target.get<std::string>()));
     auto adapter = LoraAdapter::Create(rt_, config, *model_, 1);
     EXPECT_TRUE(adapter);
     return *std::move(adapter);
@@ -93,7 +94,8 @@ TEST_P(GoldenTest, LogitsAreTransformers) {
   for (const auto& ids : documents_) {
     const Matrix logits = test::LogitsOf(rt_, *model_, {}, ids);
     for (int64_t i = 0; i < logits.row_count(); ++i) {
-      for (int64_t j = 0; j < model_->config.vocab_size; ++j) ASSERT_NEAR(logits.view().f32(i)[j], expected[at++], 1e-5);
+      for (int64_t j = 0; j < model_->config.vocab_size; ++j)
+        ASSERT_NEAR(logits.view().f32(i)[j], expected[at++], 1e-5);
     }
   }
   EXPECT_EQ(at, expected.size());

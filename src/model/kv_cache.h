@@ -13,8 +13,8 @@ class KvCache {
  public:
   KvCache(const Runtime& rt, const ModelConfig& config, int64_t capacity);
 
-  int64_t length() const { return length_; }      // tokens held
-  int64_t capacity() const { return capacity_; }  // the most it can hold: the context size
+  int64_t length() const { return length_; }           // tokens held
+  int64_t capacity() const { return capacity_; }       // the most it can hold: the context size
   void Truncate(int64_t length) { length_ = length; }  // forget what came after
   size_t bytes() const;
 

@@ -1,5 +1,5 @@
-// A model out of a GGUF file or a Hugging Face folder: one loader over two sources that differ in names, in the order of
-// Q and K rows and in where the configuration stands.
+// A model out of a GGUF file or a Hugging Face folder: one loader over two sources that differ in names, in the order
+// of Q and K rows and in where the configuration stands.
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -29,13 +29,14 @@ class Loader {
   Status Load() {
     const ModelConfig& config = model_.config;
     const int64_t hidden = config.hidden_size;
-    HEW_RETURN_IF_ERROR(ReadWeight(source_.tensor_name(ModelTensor::kEmbedTokens, 0), {config.vocab_size, hidden}, nullptr,
-                                   &model_.embed_tokens));
+    HEW_RETURN_IF_ERROR(ReadWeight(source_.tensor_name(ModelTensor::kEmbedTokens, 0), {config.vocab_size, hidden},
+                                   nullptr, &model_.embed_tokens));
     if (!config.tie_word_embeddings) {
-      HEW_RETURN_IF_ERROR(
-          ReadWeight(source_.tensor_name(ModelTensor::kLmHead, 0), {config.vocab_size, hidden}, nullptr, &model_.lm_head));
+      HEW_RETURN_IF_ERROR(ReadWeight(source_.tensor_name(ModelTensor::kLmHead, 0), {config.vocab_size, hidden}, nullptr,
+                                     &model_.lm_head));
     }
-    HEW_RETURN_IF_ERROR(ReadVector(source_.tensor_name(ModelTensor::kFinalNorm, 0), hidden, nullptr, &model_.final_norm));
+    HEW_RETURN_IF_ERROR(
+        ReadVector(source_.tensor_name(ModelTensor::kFinalNorm, 0), hidden, nullptr, &model_.final_norm));
     model_.layers.resize(static_cast<size_t>(config.num_hidden_layers));
     for (int64_t l = 0; l < config.num_hidden_layers; ++l) HEW_RETURN_IF_ERROR(LoadLayer(l));
     model_.rope = MakeRopeTable(*rt_.pool, config);
@@ -48,9 +49,10 @@ class Loader {
   Status LoadLayer(int64_t l) {
     LayerWeights& layer = model_.layers[static_cast<size_t>(l)];
     const int64_t hidden = model_.config.hidden_size;
-    HEW_RETURN_IF_ERROR(ReadVector(source_.tensor_name(ModelTensor::kInputNorm, l), hidden, nullptr, &layer.input_norm));
     HEW_RETURN_IF_ERROR(
-        ReadVector(source_.tensor_name(ModelTensor::kPostAttentionNorm, l), hidden, nullptr, &layer.post_attention_norm));
+        ReadVector(source_.tensor_name(ModelTensor::kInputNorm, l), hidden, nullptr, &layer.input_norm));
+    HEW_RETURN_IF_ERROR(ReadVector(source_.tensor_name(ModelTensor::kPostAttentionNorm, l), hidden, nullptr,
+                                   &layer.post_attention_norm));
     for (Projection p : kProjections) {
       const auto i = static_cast<size_t>(p);
       const auto [out, in] = ProjectionShape(model_.config, p);
@@ -58,7 +60,8 @@ class Loader {
       if (source_.gguf_rows && GgufPermutesRows(model_.config, p)) {
         row_map = [this, p = p](int64_t row) { return GgufRowOf(model_.config, p, row); };
       }
-      HEW_RETURN_IF_ERROR(ReadWeight(source_.projection_name(p, l, "weight"), {out, in}, row_map, &layer.projections[i]));
+      HEW_RETURN_IF_ERROR(
+          ReadWeight(source_.projection_name(p, l, "weight"), {out, in}, row_map, &layer.projections[i]));
       if (!HasBias(p)) continue;
       HEW_RETURN_IF_ERROR(ReadVector(source_.projection_name(p, l, "bias"), out, row_map, &layer.biases[i]));
     }
@@ -74,9 +77,11 @@ class Loader {
 
   Result<const TensorEntry*> Require(const std::string& name, const Shape& shape) {
     const TensorEntry* entry = source_.find(name);
-    if (!entry) return BadInput("{}: tensor {}: expected shape {}, found no such tensor", source_.path, name, ToString(shape));
+    if (!entry)
+      return BadInput("{}: tensor {}: expected shape {}, found no such tensor", source_.path, name, ToString(shape));
     if (entry->shape != shape) {
-      return BadInput("{}: tensor {}: expected shape {}, found {}", source_.path, name, ToString(shape), ToString(entry->shape));
+      return BadInput("{}: tensor {}: expected shape {}, found {}", source_.path, name, ToString(shape),
+                      ToString(entry->shape));
     }
     if (!CanDecode(entry->dtype)) {
       return BadInput("{}: tensor {}: cannot read elements of type {}", source_.path, name, NameOf(entry->dtype));
@@ -85,7 +90,8 @@ class Loader {
     return entry;
   }
 
-  Status ReadWeight(const std::string& name, const Shape& shape, const std::function<int64_t(int64_t)>& row_map, Weight* out) {
+  Status ReadWeight(const std::string& name, const Shape& shape, const std::function<int64_t(int64_t)>& row_map,
+                    Weight* out) {
     HEW_ASSIGN(const TensorEntry* entry, Require(name, shape));
     auto weight = MakeWeight(*rt_.pool, entry->dtype, shape[0], shape[1], entry->bytes, row_map);
     if (!weight) return Annotate(fmt::format("{}: tensor {}", source_.path, name), std::move(weight).error());
@@ -130,14 +136,17 @@ Status LoadGguf(const Runtime& rt, const std::string& path, Model* model) {
   TensorSource source;
   source.path = path;
   source.find = [&](const std::string& name) { return file.Find(name); };
-  source.projection_name = [](Projection p, int64_t l, std::string_view suffix) { return GgufTensorName(p, l, suffix); };
+  source.projection_name = [](Projection p, int64_t l, std::string_view suffix) {
+    return GgufTensorName(p, l, suffix);
+  };
   source.tensor_name = [](ModelTensor t, int64_t l) { return GgufTensorName(t, l); };
   source.gguf_rows = true;
   model->config.tie_word_embeddings = file.Find(GgufTensorName(ModelTensor::kLmHead)) == nullptr;
   model->config.attention_bias = file.Find(GgufTensorName(Projection::kQ, 0, "bias")) != nullptr;
   Loader loader(rt, source, model);
   HEW_RETURN_IF_ERROR(loader.Load());
-  for (const TensorEntry& entry : file.tensors()) HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used(), {}));
+  for (const TensorEntry& entry : file.tensors())
+    HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used(), {}));
   return {};
 }
 

@@ -139,8 +139,8 @@ Result<LoraAdapter> LoraAdapter::Create(const Runtime& rt, const LoraConfig& con
 
 const LoraModule* LoraAdapter::Find(int64_t layer, Projection p) const {
   const std::pair key(layer, p);
-  const auto it =
-      std::lower_bound(modules.begin(), modules.end(), key, [](const LoraModule& m, const auto& k) { return OrderOf(m) < k; });
+  const auto it = std::lower_bound(modules.begin(), modules.end(), key,
+                                   [](const LoraModule& m, const auto& k) { return OrderOf(m) < k; });
   return it != modules.end() && OrderOf(*it) == key ? &*it : nullptr;
 }
 

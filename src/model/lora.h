@@ -29,13 +29,13 @@ struct LoraModule {
   int64_t layer = 0;
   Projection projection = Projection::kQ;
   int64_t rank = 0, in = 0, out = 0;
-  float scale = 1;         // rank_pattern and alpha_pattern folded in
-  size_t a_offset = 0;     // A [rank, in]
-  size_t b_offset = 0;     // B [out, rank]
-  size_t magnitude_offset = 0;  // DoRA's m [out], else unused
-  Weight a, b;             // packed for the kernels; b holds scale * user scale * B
-  std::vector<float> column_scale;  // DoRA: m / ||W + sBA|| per output
-  std::vector<float> inverse_norm;  // DoRA: 1 / ||W + sBA||, for the gradient of m
+  float scale = 1;                        // rank_pattern and alpha_pattern folded in
+  size_t a_offset = 0;                    // A [rank, in]
+  size_t b_offset = 0;                    // B [out, rank]
+  size_t magnitude_offset = 0;            // DoRA's m [out], else unused
+  Weight a, b;                            // packed for the kernels; b holds scale * user scale * B
+  std::vector<float> column_scale;        // DoRA: m / ||W + sBA|| per output
+  std::vector<float> inverse_norm;        // DoRA: 1 / ||W + sBA||, for the gradient of m
   std::vector<double> base_norm_squared;  // DoRA: ||W||^2 per output, computed by the first Pack
 };
 
@@ -45,9 +45,9 @@ class LoraAdapter {
   static Result<LoraAdapter> Create(const Runtime& rt, const LoraConfig& config, const Model& base, uint64_t seed);
 
   LoraConfig config;
-  std::vector<float> parameters;  // flat: trained by AdamW, saved, hashed
+  std::vector<float> parameters;    // flat: trained by AdamW, saved, hashed
   std::vector<LoraModule> modules;  // Pack sorts them by (layer, projection); none twice
-  float user_scale = 1;  // --adapter A=0.5
+  float user_scale = 1;             // --adapter A=0.5
 
   const LoraModule* Find(int64_t layer, Projection p) const;
   // Packs A and B (and recomputes DoRA's norms) from `parameters`: after loading and after each optimiser step.

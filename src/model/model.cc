@@ -54,7 +54,8 @@ Result<std::string> DigestOfModel(const std::string& path) {
   std::vector<std::string> names;
   for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     const fs::path& file = it->path();
-    if (file.extension() == ".safetensors" || file.filename() == "config.json") names.push_back(file.filename().string());
+    if (file.extension() == ".safetensors" || file.filename() == "config.json")
+      names.push_back(file.filename().string());
   }
   if (error) return BadInput("{}: cannot read the folder: {}", path, error.message());
   std::sort(names.begin(), names.end());

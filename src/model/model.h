@@ -19,7 +19,8 @@ namespace hew {
 enum class Projection : uint8_t { kQ, kK, kV, kO, kGate, kUp, kDown };
 inline constexpr int kProjectionCount = 7;
 inline constexpr std::array<Projection, kProjectionCount> kProjections = {
-    Projection::kQ, Projection::kK, Projection::kV, Projection::kO, Projection::kGate, Projection::kUp, Projection::kDown};
+    Projection::kQ,    Projection::kK,  Projection::kV,   Projection::kO,
+    Projection::kGate, Projection::kUp, Projection::kDown};
 
 std::string_view ModuleName(Projection p);      // "q_proj", ...
 std::string_view ModulePath(Projection p);      // "self_attn.q_proj", "mlp.gate_proj", ...

@@ -1,8 +1,8 @@
 #include "model/names.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
+
+#include <charconv>
 
 #include "base/check.h"
 
@@ -18,8 +18,8 @@ struct ProjectionNames {
 };
 // In the order of Projection.
 constexpr ProjectionNames kProjectionNames[kProjectionCount] = {
-    {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
-    {"self_attn.o_proj", "attn_output"}, {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"},
+    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
+    {"self_attn.o_proj", "attn_output"}, {"mlp.gate_proj", "ffn_gate"},  {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},
 };
 
@@ -42,7 +42,7 @@ const TensorNames& NamesOf(ModelTensor t) { return kTensorNames[static_cast<size
 
 // PREFIX<number>.NAME, where NAME is one of the table's column.
 std::optional<LayerProjection> Parse(std::string_view module, std::string_view prefix,
-                                     std::string_view ProjectionNames::* column) {
+                                     std::string_view ProjectionNames::*column) {
   if (!module.starts_with(prefix)) return std::nullopt;
   module.remove_prefix(prefix.size());
   LayerProjection result;

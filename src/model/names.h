@@ -1,4 +1,5 @@
-// What each tensor is called in a GGUF file and in a Hugging Face folder, as tables. A new family adds rows here, no code.
+// What each tensor is called in a GGUF file and in a Hugging Face folder, as tables. A new family adds rows here, no
+// code.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +30,14 @@ enum class ModelTensor : uint8_t { kEmbedTokens, kFinalNorm, kLmHead, kInputNorm
 inline constexpr bool IsPerLayer(ModelTensor t) { return t >= ModelTensor::kInputNorm; }
 
 // Full names. `layer` is ignored for tensors that are not per layer; `suffix` is "weight" or "bias".
-std::string HfTensorName(Projection p, int64_t layer, std::string_view suffix = "weight");    // model.layers.3.self_attn.q_proj.weight
+std::string HfTensorName(Projection p, int64_t layer,
+                         std::string_view suffix = "weight");  // model.layers.3.self_attn.q_proj.weight
 std::string GgufTensorName(Projection p, int64_t layer, std::string_view suffix = "weight");  // blk.3.attn_q.weight
-std::string HfTensorName(ModelTensor t, int64_t layer = 0);                                   // model.embed_tokens.weight
-std::string GgufTensorName(ModelTensor t, int64_t layer = 0);                                 // token_embd.weight
+std::string HfTensorName(ModelTensor t, int64_t layer = 0);    // model.embed_tokens.weight
+std::string GgufTensorName(ModelTensor t, int64_t layer = 0);  // token_embd.weight
 
-// "3", "self_attn.q_proj" of "model.layers.3.self_attn.q_proj", or of "blk.3.attn_q" (no suffix); nullopt for anything else.
+// "3", "self_attn.q_proj" of "model.layers.3.self_attn.q_proj", or of "blk.3.attn_q" (no suffix); nullopt for anything
+// else.
 struct LayerProjection {
   int64_t layer = 0;
   Projection projection = Projection::kQ;

@@ -17,16 +17,16 @@ bool Drops(const DecoderContext& context, const LoraAdapter& adapter) {
 }
 
 // Every module of every step has its own random mask.
-void DropInput(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m, ConstMatrixView x, MatrixView y,
-               bool accumulate) {
+void DropInput(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m, ConstMatrixView x,
+               MatrixView y, bool accumulate) {
   const auto layers = static_cast<uint64_t>(context.model.config.num_hidden_layers);
-  const uint64_t stream =
-      (context.dropout->step * layers + static_cast<uint64_t>(m.layer)) * kProjectionCount + static_cast<uint64_t>(m.projection);
+  const uint64_t stream = (context.dropout->step * layers + static_cast<uint64_t>(m.layer)) * kProjectionCount +
+                          static_cast<uint64_t>(m.projection);
   Dropout(context.rt, x, static_cast<float>(adapter.config.dropout), context.dropout->seed, stream, y, accumulate);
 }
 
-ConstMatrixView InputOf(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m, ConstMatrixView x,
-                        Scratch& dropped) {
+ConstMatrixView InputOf(const DecoderContext& context, const LoraAdapter& adapter, const LoraModule& m,
+                        ConstMatrixView x, Scratch& dropped) {
   if (!Drops(context, adapter)) return x;
   const MatrixView y = dropped.View(context.activation_type(), x.rows, x.cols);
   DropInput(context, adapter, m, x, y, false);
@@ -62,8 +62,8 @@ void AddBias(const Runtime& rt, const std::vector<float>& bias, MatrixView y) {
 }
 
 // product = x W' + h (sB)', fp32.
-MatrixView DoraProduct(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x, ConstMatrixView h,
-                       ProjectionScratch& scratch) {
+MatrixView DoraProduct(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x,
+                       ConstMatrixView h, ProjectionScratch& scratch) {
   const MatrixView product = scratch.product.View(DType::kF32, x.rows, m.out);
   const LinearTerm terms[] = {{x, &w}, {h, &m.b}};
   Linear(context.rt, terms, nullptr, product);
@@ -71,8 +71,8 @@ MatrixView DoraProduct(const DecoderContext& context, const Weight& w, const Lor
 }
 
 // DoRA beside dropout or other adapters: y += column_scale * (x W' + h (sB)') - x W', x already dropped.
-void AddDoraDifference(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x, ConstMatrixView h,
-                       MatrixView y, ProjectionScratch& scratch) {
+void AddDoraDifference(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x,
+                       ConstMatrixView h, MatrixView y, ProjectionScratch& scratch) {
   ScaleColumns(context.rt, DoraProduct(context, w, m, x, h, scratch), m.column_scale.data(), y, true);
   const MatrixView base = scratch.product.View(DType::kF32, x.rows, m.out);
   LinearOne(context.rt, x, w, base);
@@ -138,8 +138,9 @@ void ProjectionForward(const DecoderContext& context, int64_t layer, Projection 
   }
 }
 
-void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group, ConstMatrixView x,
-                        MatrixView* d_x, bool accumulate, std::span<float> gradients, ProjectionScratch& scratch) {
+void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
+                        ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
+                        ProjectionScratch& scratch) {
   const Runtime& rt = context.rt;
   const DType type = context.activation_type();
   const LoraAdapter& adapter = OnlyAdapter(context);

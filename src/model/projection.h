@@ -23,11 +23,11 @@ struct DecoderContext {
 };
 
 struct ProjectionScratch {
-  std::vector<Scratch> h;  // x A' per adapter, [rows, rank]
-  Scratch dropped;         // [rows, in], activation type
-  Scratch product;         // DoRA: x W' + h (sB)', [rows, out], fp32
+  std::vector<Scratch> h;               // x A' per adapter, [rows, rank]
+  Scratch dropped;                      // [rows, in], activation type
+  Scratch product;                      // DoRA: x W' + h (sB)', [rows, out], fp32
   std::vector<Scratch> d_h, d_product;  // per projection of a group
-  Scratch masked;          // backward under dropout: gradient of the dropped input, [rows, in], fp32
+  Scratch masked;                       // backward under dropout: gradient of the dropped input, [rows, in], fp32
 
   size_t bytes() const;
 };
@@ -45,7 +45,8 @@ struct OutputGradient {
 // Backward of the projections that share the input x [rows, in]: adds the adapter's gradients to `gradients` (flat, as
 // LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter.
 // DoRA's norm counts as a constant, as in PEFT and in section 4.3 of Liu et al. 2024.
-void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group, ConstMatrixView x,
-                        MatrixView* d_x, bool accumulate, std::span<float> gradients, ProjectionScratch& scratch);
+void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
+                        ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
+                        ProjectionScratch& scratch);
 
 }  // namespace hew

@@ -4,8 +4,9 @@
 
 namespace hew {
 
-// Memory for a matrix that is made again and again: it grows when it must and is otherwise reused, so that a steady state
-// allocates nothing. Views of one shape are the same memory, holding what was last written; another shape invalidates them.
+// Memory for a matrix that is made again and again: it grows when it must and is otherwise reused, so that a steady
+// state allocates nothing. Views of one shape are the same memory, holding what was last written; another shape
+// invalidates them.
 class Scratch {
  public:
   MatrixView View(DType dtype, int64_t rows, int64_t cols) {

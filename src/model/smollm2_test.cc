@@ -84,11 +84,14 @@ TEST_F(SmolLm2Test, Fp32IsTransformers) {
   auto model = LoadModel(rt, ModelPath());
   ASSERT_TRUE(model);
   for (const Json& text : oracle_) {
-    EXPECT_EQ(Greedy(rt, **model, text["ids"].get<std::vector<int32_t>>(), 24), text["greedy24"].get<std::vector<int32_t>>());
+    EXPECT_EQ(Greedy(rt, **model, text["ids"].get<std::vector<int32_t>>(), 24),
+              text["greedy24"].get<std::vector<int32_t>>());
   }
 }
 
-TEST_F(SmolLm2Test, DefaultPrecisionIsClose) { EXPECT_LT(MeanDifference({&pool_, BestIsa(), Precision::kDefault}), 0.03); }
+TEST_F(SmolLm2Test, DefaultPrecisionIsClose) {
+  EXPECT_LT(MeanDifference({&pool_, BestIsa(), Precision::kDefault}), 0.03);
+}
 
 }  // namespace
 }  // namespace hew

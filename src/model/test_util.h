@@ -25,7 +25,8 @@ inline std::vector<Runtime> AllRuntimes(const ThreadPool& pool) {
 }
 
 inline std::string Describe(const Runtime& rt) {
-  return std::string(NameOf(rt.isa)) + (rt.bf16() ? " bf16, " : " fp32, ") + std::to_string(rt.pool->threads()) + " threads";
+  return std::string(NameOf(rt.isa)) + (rt.bf16() ? " bf16, " : " fp32, ") + std::to_string(rt.pool->threads()) +
+         " threads";
 }
 
 inline std::vector<float> RandomValues(Random& random, int64_t count, float mean, float spread) {
@@ -34,7 +35,8 @@ inline std::vector<float> RandomValues(Random& random, int64_t count, float mean
   return values;
 }
 
-inline Weight RandomWeight(const ThreadPool& pool, Random& random, DType type, int64_t rows, int64_t cols, float spread) {
+inline Weight RandomWeight(const ThreadPool& pool, Random& random, DType type, int64_t rows, int64_t cols,
+                           float spread) {
   std::string bytes;
   for (int64_t i = 0; i < rows; ++i) {
     std::string row(static_cast<size_t>(RowBytes(type, cols)), '\0');
@@ -88,7 +90,8 @@ inline LoraAdapter RandomAdapter(const Runtime& rt, const LoraConfig& config, co
   EXPECT_TRUE(adapter) << adapter.error().message;
   Random random{seed, 1000, 0};
   for (const LoraModule& m : adapter->modules) {
-    for (int64_t i = 0; i < m.out * m.rank; ++i) adapter->parameters[m.b_offset + static_cast<size_t>(i)] = 0.2f * random.Normal();
+    for (int64_t i = 0; i < m.out * m.rank; ++i)
+      adapter->parameters[m.b_offset + static_cast<size_t>(i)] = 0.2f * random.Normal();
     for (int64_t i = 0; config.dora && i < m.out; ++i) {
       adapter->parameters[m.magnitude_offset + static_cast<size_t>(i)] *= 1 + 0.2f * random.Normal();
     }

@@ -19,8 +19,9 @@ size_t LayerActivations::bytes() const {
 size_t TrainingWorkspace::Buffers::bytes() const {
   size_t sum = passing.bytes() + projections.bytes() + (losses.capacity() + scaled_weights.capacity()) * sizeof(float);
   for (const LayerActivations& layer : layers) sum += layer.bytes();
-  for (const Scratch* s : {&residual, &normed, &activated, &d_residual, &d_output, &d_normed, &d_activated, &d_attention, &d_q,
-                           &d_k, &d_v, &learned, &d_learned, &learned_normed, &d_learned_normed, &logits}) {
+  for (const Scratch* s :
+       {&residual, &normed, &activated, &d_residual, &d_output, &d_normed, &d_activated, &d_attention, &d_q, &d_k, &d_v,
+        &learned, &d_learned, &learned_normed, &d_learned_normed, &logits}) {
     sum += s->bytes();
   }
   return sum;
@@ -28,7 +29,8 @@ size_t TrainingWorkspace::Buffers::bytes() const {
 
 int64_t LogitChunkRows(int64_t vocab_size) { return std::clamp<int64_t>((int64_t{1} << 23) / vocab_size, 16, 256); }
 
-LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers, int64_t rows) {
+LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers,
+                   int64_t rows) {
   const ModelConfig& config = context.model.config;
   const DType type = context.activation_type();
   LayerViews views;

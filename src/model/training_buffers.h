@@ -52,18 +52,20 @@ struct TrainingWorkspace::Buffers {
 int64_t LogitChunkRows(int64_t vocab_size);
 
 // The views of a layer's activations that the forward steps write.
-LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers, int64_t rows);
+LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers,
+                   int64_t rows);
 
 // The batch's documents as attention sees them, over one layer's keys and values.
 std::vector<AttentionSegment> SegmentsOf(const PackedBatch& batch, const LayerViews& views);
 
 // Losses of the learned rows, from the residual stream after the last layer [rows, hidden_size]. With d_residual, its
 // gradient is written there: gradient_scale * d(loss sum).
-LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual, float gradient_scale,
-                 const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers);
+LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual,
+                 float gradient_scale, const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers);
 
 // Turns the gradient of a layer's output into that of its input, in place, and adds the adapter's gradients.
-void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer, LayerActivations& activations,
-                   TrainingWorkspace::Buffers& buffers, MatrixView d_residual, std::span<float> gradients);
+void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer,
+                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
+                   std::span<float> gradients);
 
 }  // namespace hew

@@ -21,8 +21,8 @@ size_t RowBytesOf(ConstMatrixView x) { return static_cast<size_t>(x.cols) * size
 
 }  // namespace
 
-LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual, float gradient_scale,
-                 const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers) {
+LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual,
+                 float gradient_scale, const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers) {
   const Runtime& rt = context.rt;
   const Model& model = context.model;
   const auto learned_rows = static_cast<int64_t>(batch.learned_rows.size());
@@ -32,7 +32,8 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
 
   const MatrixView learned = buffers.learned.View(DType::kF32, learned_rows, hidden);
   const MatrixView normed = buffers.learned_normed.View(context.activation_type(), learned_rows, hidden);
-  ForLearnedRows(rt, batch, [&](int64_t i, int64_t row) { std::memcpy(learned.f32(i), residual.f32(row), RowBytesOf(learned)); });
+  ForLearnedRows(rt, batch,
+                 [&](int64_t i, int64_t row) { std::memcpy(learned.f32(i), residual.f32(row), RowBytesOf(learned)); });
   RmsNorm(rt, learned, gain, eps, normed);
 
   buffers.losses.resize(static_cast<size_t>(learned_rows));
@@ -48,8 +49,8 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
     const MatrixView chunk = logits.Rows(0, rows);
     const LinearTerm forward{normed.Rows(begin, rows), &model.head()};
     Linear(rt, {&forward, 1}, nullptr, chunk);
-    CrossEntropy(rt, chunk, std::span(batch.targets).subspan(at, count), std::span(buffers.scaled_weights).subspan(at, count),
-                 buffers.losses.data() + at, chunk);
+    CrossEntropy(rt, chunk, std::span(batch.targets).subspan(at, count),
+                 std::span(buffers.scaled_weights).subspan(at, count), buffers.losses.data() + at, chunk);
     if (!d_residual) continue;
     const MatrixView d_normed = buffers.d_learned_normed.View(DType::kF32, chunk_rows, hidden).Rows(0, rows);
     const LinearTerm backward{chunk, &model.head()};
@@ -58,8 +59,9 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
   }
   if (d_residual) {
     std::memset(d_residual->data, 0, RowBytesOf(*d_residual) * static_cast<size_t>(d_residual->rows));
-    ForLearnedRows(rt, batch,
-                   [&](int64_t i, int64_t row) { std::memcpy(d_residual->f32(row), d_learned.f32(i), RowBytesOf(d_learned)); });
+    ForLearnedRows(rt, batch, [&](int64_t i, int64_t row) {
+      std::memcpy(d_residual->f32(row), d_learned.f32(i), RowBytesOf(d_learned));
+    });
   }
   LossSum sum;
   for (size_t i = 0; i < buffers.losses.size(); ++i) {

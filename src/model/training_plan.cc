@@ -1,5 +1,5 @@
-// What a training pass will need: memory, so that a batch can be made to fit, and arithmetic, so that speed can be shown as
-// a share of what the machine can do.
+// What a training pass will need: memory, so that a batch can be made to fit, and arithmetic, so that speed can be
+// shown as a share of what the machine can do.
 #include <algorithm>
 
 #include "model/training_buffers.h"
@@ -8,7 +8,7 @@ namespace hew {
 namespace {
 
 struct Sum {
-  int64_t weights = 0;                  // of the block's linear layers, per layer
+  int64_t weights = 0;                      // of the block's linear layers, per layer
   int64_t adapted_in = 0, adapted_out = 0;  // sums over the adapted ones, per layer
   int64_t adapted_weights = 0;
 };
@@ -37,7 +37,8 @@ int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf
   const int64_t layer = 2 * hidden * kF32Bytes + (2 * query + 2 * key_value + 2 * intermediate) * act +
                         config.num_attention_heads * kF32Bytes;
   // residual, d_residual, d_normed; normed and d_output; activated and d_activated; d_attention, d_q, d_k, d_v.
-  int64_t shared = 3 * hidden * kF32Bytes + (bf16 ? 2 : 1) * hidden * act + 2 * intermediate * act + (2 * query + 2 * key_value) * act;
+  int64_t shared = 3 * hidden * kF32Bytes + (bf16 ? 2 : 1) * hidden * act + 2 * intermediate * act +
+                   (2 * query + 2 * key_value) * act;
   // learned, d_learned and learned_normed, as if every row were learned.
   shared += 2 * hidden * kF32Bytes + hidden * act + 2 * kF32Bytes;
   // LoRA: h and d_h of up to three projections that share an input; dropout's input and its gradient; DoRA's product.
@@ -64,8 +65,8 @@ double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, do
   block += rank * (8.0 * static_cast<double>(sum.adapted_in) + 6.0 * static_cast<double>(sum.adapted_out));
   const double head = 4.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
   // The first layer's q, k and v need no gradient of their input.
-  const double spared =
-      2.0 * static_cast<double>(config.hidden_size) * static_cast<double>(config.query_size() + 2 * config.key_value_size());
+  const double spared = 2.0 * static_cast<double>(config.hidden_size) *
+                        static_cast<double>(config.query_size() + 2 * config.key_value_size());
   return layers * block + head_share * head - spared;
 }
 
