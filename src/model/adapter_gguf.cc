@@ -72,12 +72,12 @@ Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
 
 Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, const Model& base, float user_scale) {
   HEW_ASSIGN(const auto file, GgufFile::Open(path));
-  HEW_ASSIGN(const AdapterFile adapter, ReadGgufAdapterParts(file));
   auto architecture = file.metadata().GetStringOr("general.architecture", base.config.architecture);
   if (!architecture) return Annotate(path, std::move(architecture).error());
   if (*architecture != base.config.architecture) {
     return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture, Shown(*architecture));
   }
+  HEW_ASSIGN(const AdapterFile adapter, ReadGgufAdapterParts(file));
   return adapter.second.Build(rt, adapter.first, base, true, user_scale);
 }
 

@@ -171,9 +171,9 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
   HEW_ASSIGN(const std::string text, ReadFile(path, kMaxFileBytes));
   HEW_ASSIGN(const Json json, ParseJson(text, path));
   HEW_ASSIGN(const Json tokenizer_config, ReadOptionalJson(folder + "/tokenizer_config.json"));
-  HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
   VocabularyWriter vocabulary(json, path, vocab_size);
   HEW_RETURN_IF_ERROR(vocabulary.Read());
+  HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
   metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
   metadata->Set("tokenizer.ggml.pre", std::string(rule.pre));
   for (const auto& [key, name] : {std::pair{"bos_token_id", "bos_token"},
