@@ -132,7 +132,8 @@ void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int
       kernels.max_and_sum(logits.f32(r), logits.cols, &top, &sum);
       const double lse = top + std::log(sum), target_loss = lse - logits.f32(r)[target];
       loss[r] = static_cast<float>(target_loss);
-      kernels.softmax_gradient(logits.f32(r), logits.cols, static_cast<float>(lse), weight, RowOf(d_logits, r));
+      // From the highest logit, not from lse: rounding lse would cost a bit for every doubling of the logits.
+      kernels.scaled_exp(logits.f32(r), logits.cols, top, static_cast<float>(weight / sum), RowOf(d_logits, r));
       // The target's own softmax - 1 without cancellation.
       float correct = static_cast<float>(weight * std::expm1(-target_loss));
       kernels.scale({&correct, false}, 1, 1, RowOf(d_logits, r, target), false);

@@ -39,7 +39,7 @@ struct OpsKernels {
                          Row d_up);
   // Highest value, and the sum of e^(x - highest).
   void (*max_and_sum)(const float* x, int64_t n, float* highest, double* sum);
-  void (*softmax_gradient)(const float* x, int64_t n, float lse, float weight, Row d);  // weight * e^(x - lse)
+  void (*scaled_exp)(const float* x, int64_t n, float origin, float scale, Row y);  // scale * e^(x - origin)
   void (*scale_columns)(ConstRow x, const float* scale, int64_t n, Row y, bool accumulate);
   void (*scale)(ConstRow x, float scale, int64_t n, Row y, bool accumulate);
   void (*dropout)(const DropoutRow& d, ConstRow x, int64_t n, Row y, bool accumulate);
