@@ -21,7 +21,8 @@ bool Bpe::AddMerge(std::string_view left, std::string_view right, int32_t rank) 
   const std::string joined = std::string(left) + std::string(right);
   const auto l = ids_.find(std::string(left)), r = ids_.find(std::string(right)), both = ids_.find(joined);
   if (l == ids_.end() || r == ids_.end() || both == ids_.end()) return false;
-  merges_.try_emplace(static_cast<uint64_t>(static_cast<uint32_t>(l->second)) << 32 | static_cast<uint32_t>(r->second), Merge{rank, both->second});
+  merges_.try_emplace(static_cast<uint64_t>(static_cast<uint32_t>(l->second)) << 32 | static_cast<uint32_t>(r->second),
+                      Merge{rank, both->second});
   return true;
 }
 
@@ -91,7 +92,8 @@ void Bpe::EncodeLong(std::string_view word, std::vector<int32_t>* ids) const {
     return Candidate{merge.rank, at, s.id, symbols[static_cast<size_t>(s.next)].id, merge.id};
   };
   for (size_t i = 0; i < symbols.size(); ++i) {
-    if (const Merge* merge = candidate(static_cast<int32_t>(i))) initial.push_back(make(static_cast<int32_t>(i), *merge));
+    if (const Merge* merge = candidate(static_cast<int32_t>(i)))
+      initial.push_back(make(static_cast<int32_t>(i), *merge));
   }
   std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(initial));
   while (!queue.empty()) {
@@ -109,7 +111,8 @@ void Bpe::EncodeLong(std::string_view word, std::vector<int32_t>* ids) const {
       if (const Merge* merge = candidate(left.previous)) queue.push(make(left.previous, *merge));
     }
   }
-  for (int32_t at = 0; at >= 0; at = symbols[static_cast<size_t>(at)].next) ids->push_back(symbols[static_cast<size_t>(at)].id);
+  for (int32_t at = 0; at >= 0; at = symbols[static_cast<size_t>(at)].next)
+    ids->push_back(symbols[static_cast<size_t>(at)].id);
 }
 
 }  // namespace hew

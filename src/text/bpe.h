@@ -1,5 +1,5 @@
-// Byte-pair encoding of one word (Sennrich et al. 2016, on bytes as GPT-2 does it): the merge learned earliest first, the
-// leftmost of equals.
+// Byte-pair encoding of one word (Sennrich et al. 2016, on bytes as GPT-2 does it): the merge learned earliest first,
+// the leftmost of equals.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,8 @@ class Bpe {
   bool AddMerge(std::string_view left, std::string_view right, int32_t rank);
   // After all tokens are added: looks up the 256 single bytes.
   void Finish();
+  void Reserve(size_t tokens) { ids_.reserve(tokens); }
+  void ReserveMerges(size_t merges) { merges_.reserve(merges); }
   void set_ignore_merges(bool value) { ignore_merges_ = value; }  // a word that is a token needs no merging
 
   // Appends the ids of `word`. Bytes that the vocabulary lacks give nothing. Time n log n in the word's length.
@@ -29,7 +31,8 @@ class Bpe {
     int32_t rank, id;
   };
   const Merge* FindMerge(int32_t left, int32_t right) const {
-    const auto at = merges_.find(static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right));
+    const auto at =
+        merges_.find(static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right));
     return at == merges_.end() ? nullptr : &at->second;
   }
   void EncodeShort(std::string_view word, std::vector<int32_t>* ids) const;

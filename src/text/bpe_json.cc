@@ -5,6 +5,7 @@
 #include "text/bpe_tokenizer.h"
 #include "text/byte_level.h"
 #include "text/normalizer.h"
+#include "text/pretokenizer_patterns.h"
 
 namespace hew {
 namespace {
@@ -18,21 +19,21 @@ const Json& At(const Json& json, const char* key) {
   const auto at = json.find(key);
   return at == json.end() ? kNull : *at;
 }
-std::string TextAt(const Json& json, const char* key) { return At(json, key).is_string() ? At(json, key).get<std::string>() : ""; }
+std::string TextAt(const Json& json, const char* key) {
+  return At(json, key).is_string() ? At(json, key).get<std::string>() : "";
+}
 bool FlagAt(const Json& json, const char* key, bool fallback = false) {
   return At(json, key).is_boolean() ? At(json, key).get<bool>() : fallback;
-}
-
-std::optional<int32_t> FindSpecial(const BpeParts& parts, const std::string& token) {
-  for (const auto& special : parts.special.tokens()) {
-    if (special.text == token) return special.id;
-  }
-  return std::nullopt;
 }
 
 class Reader {
  public:
   explicit Reader(std::string name) : name_(std::move(name)) {}
+
+  std::optional<int32_t> AddedToken(const std::string& text) const {
+    const auto at = by_text_.find(text);
+    return at == by_text_.end() ? std::nullopt : std::optional(at->second);
+  }
 
   Result<BpeParts> Read(const Json& json) {
     const Json& model = At(json, "model");
@@ -45,20 +46,24 @@ class Reader {
       return BadInput("{}: model: expected no subword prefix or suffix (byte-level BPE), found one", name_);
     }
     parts_.special = SpecialTokens(SpecialTokens::Order::kLeftmost);
+    parts_.normalized_special = SpecialTokens(SpecialTokens::Order::kLeftmost);
+    HEW_ASSIGN(parts_.normalizers, ReadNormalizers(At(json, "normalizer"), name_));
     HEW_RETURN_IF_ERROR(ReadVocab(At(model, "vocab")));
     HEW_RETURN_IF_ERROR(ReadAddedTokens(At(json, "added_tokens")));
+    HEW_RETURN_IF_ERROR(FillBpe(At(model, "vocab")));
     HEW_RETURN_IF_ERROR(ReadMerges(At(model, "merges")));
     parts_.bpe.set_ignore_merges(FlagAt(model, "ignore_merges"));
-    HEW_ASSIGN(parts_.normalizers, ReadNormalizers(At(json, "normalizer"), name_));
     HEW_RETURN_IF_ERROR(ReadPreTokenizer(At(json, "pre_tokenizer")));
-    if (!byte_level_) return BadInput("{}: pre_tokenizer: expected ByteLevel (or a Sequence with it), found none", name_);
+    if (!byte_level_)
+      return BadInput("{}: pre_tokenizer: expected ByteLevel (or a Sequence with it), found none", name_);
     HEW_RETURN_IF_ERROR(ReadPostProcessor(At(json, "post_processor")));
     return std::move(parts_);
   }
 
  private:
   Status Place(int64_t id, const std::string& where) {
-    if (id < 0 || id >= kMaxId) return BadInput("{}: {}: expected an id from 0 to {}, found {}", name_, where, kMaxId - 1, id);
+    if (id < 0 || id >= kMaxId)
+      return BadInput("{}: {}: expected an id from 0 to {}, found {}", name_, where, kMaxId - 1, id);
     if (id >= static_cast<int64_t>(parts_.bytes.size())) {
       parts_.bytes.resize(static_cast<size_t>(id) + 1);
       parts_.kinds.resize(parts_.bytes.size(), TokenKind::kNormal);
@@ -68,18 +73,32 @@ class Reader {
   }
 
   Status ReadVocab(const Json& vocab) {
-    if (!vocab.is_object() || vocab.empty()) return BadInput("{}: model.vocab: expected an object of tokens and ids, found {}", name_, vocab.type_name());
+    if (!vocab.is_object() || vocab.empty())
+      return BadInput("{}: model.vocab: expected an object of tokens and ids, found {}", name_, vocab.type_name());
     for (const auto& [token, value] : vocab.items()) {
-      if (!value.is_number_integer()) return BadInput("{}: model.vocab: '{}': expected an id, found {}", name_, Shown(token), Shown(value.dump()));
-      const auto id = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(kMaxId) ? kMaxId : value.get<int64_t>();
+      if (!value.is_number_integer())
+        return BadInput("{}: model.vocab: '{}': expected an id, found {}", name_, Shown(token), Shown(value.dump()));
+      const auto id = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(kMaxId)
+                          ? kMaxId
+                          : value.get<int64_t>();
       HEW_RETURN_IF_ERROR(Place(id, "model.vocab: '" + Shown(token) + "'"));
-      if (taken_[static_cast<size_t>(id)]) return BadInput("{}: model.vocab: '{}': expected an id of its own, found {} again", name_, Shown(token), id);
+      if (taken_[static_cast<size_t>(id)])
+        return BadInput("{}: model.vocab: '{}': expected an id of its own, found {} again", name_, Shown(token), id);
       taken_[static_cast<size_t>(id)] = true;
-      const auto bytes = BytesFromByteLevel(token);
-      if (bytes && !bytes->empty()) parts_.bpe.AddToken(*bytes, static_cast<int32_t>(id));
-      parts_.bytes[static_cast<size_t>(id)] = bytes ? *bytes : token;
+      parts_.bytes[static_cast<size_t>(id)] = BytesFromByteLevel(token).value_or(token);
     }
-    parts_.bpe.Finish();
+    return {};
+  }
+
+  // Control tokens stay out of the model: no text can become one by merging.
+  Status FillBpe(const Json& vocab) {
+    parts_.bpe.Reserve(vocab.size());
+    for (const auto& [token, value] : vocab.items()) {
+      const auto id = value.get<int32_t>();  // checked by ReadVocab
+      if (parts_.kinds[static_cast<size_t>(id)] == TokenKind::kControl) continue;
+      const auto bytes = BytesFromByteLevel(token);
+      if (bytes && !bytes->empty()) parts_.bpe.AddToken(*bytes, id);
+    }
     return {};
   }
 
@@ -101,15 +120,30 @@ class Reader {
       taken_[at] = true;
       parts_.bytes[at] = content;
       parts_.kinds[at] = control ? TokenKind::kControl : TokenKind::kUserDefined;
-      if (control && EndsTurn(content)) parts_.end_ids.push_back(static_cast<int32_t>(id));
-      parts_.special.Add({content, static_cast<int32_t>(id), control, FlagAt(token, "lstrip"), FlagAt(token, "rstrip"), FlagAt(token, "single_word")});
+      if (control) parts_.ends.AddNamed(content, static_cast<int32_t>(id));
+      SpecialToken special;
+      special.text = content;
+      special.id = static_cast<int32_t>(id);
+      special.control = control;
+      AddSpecial(token, std::move(special));
     }
     return {};
+  }
+
+  void AddSpecial(const Json& json, SpecialToken token) {
+    token.strip_left = FlagAt(json, "lstrip");
+    token.strip_right = FlagAt(json, "rstrip");
+    token.single_word = FlagAt(json, "single_word");
+    by_text_.try_emplace(token.text, token.id);
+    if (!FlagAt(json, "normalized", !token.control)) return parts_.special.Add(std::move(token));
+    for (const auto& normalize : parts_.normalizers) token.text = normalize(token.text);
+    parts_.normalized_special.Add(std::move(token));
   }
 
   // "a b", or ["a", "b"].
   Status ReadMerges(const Json& merges) {
     if (!merges.is_array()) return BadInput("{}: model.merges: expected a list, found {}", name_, merges.type_name());
+    parts_.bpe.ReserveMerges(merges.size());
     int32_t rank = 0;
     for (const auto& merge : merges) {
       std::string left, right;
@@ -123,32 +157,38 @@ class Reader {
       }
       const auto l = BytesFromByteLevel(left), r = BytesFromByteLevel(right);
       if (left.empty() || right.empty() || !l || !r || !parts_.bpe.AddMerge(*l, *r, rank)) {
-        return BadInput("{}: model.merges: merge {}: expected two tokens that make a token, found {}", name_, rank, Shown(merge.dump()));
+        return BadInput("{}: model.merges: merge {}: expected two tokens that make a token, found {}", name_, rank,
+                        Shown(merge.dump()));
       }
       ++rank;
     }
     return {};
   }
 
-  Status AddPattern(const std::string& pattern, SplitBehavior behavior, bool invert) {
-    auto regex = Regex::Compile(pattern);
+  Status AddPattern(const std::string& pattern, SplitBehavior behavior = SplitBehavior::kIsolated, bool invert = false,
+                    bool prefix_space = false) {
+    auto regex = Regex::Compile(pattern, /*lines=*/true);
     if (!regex) return Annotate(name_ + ": pre_tokenizer", std::move(regex).error());
-    parts_.pre.AddStep({*std::move(regex), behavior, invert});
+    parts_.pre.AddStep({*std::move(regex), behavior, invert, prefix_space});
     return {};
   }
 
   Status ReadSplit(const Json& json) {
-    static const std::pair<const char*, SplitBehavior> kBehaviors[] = {{"Isolated", SplitBehavior::kIsolated},
-                                                                       {"Removed", SplitBehavior::kRemoved},
-                                                                       {"MergedWithPrevious", SplitBehavior::kMergedWithPrevious},
-                                                                       {"MergedWithNext", SplitBehavior::kMergedWithNext},
-                                                                       {"Contiguous", SplitBehavior::kContiguous}};
+    static const std::pair<const char*, SplitBehavior> kBehaviors[] = {
+        {"Isolated", SplitBehavior::kIsolated},
+        {"Removed", SplitBehavior::kRemoved},
+        {"MergedWithPrevious", SplitBehavior::kMergedWithPrevious},
+        {"MergedWithNext", SplitBehavior::kMergedWithNext},
+        {"Contiguous", SplitBehavior::kContiguous}};
     const std::string name = TextAt(json, "behavior");
-    const auto* behavior = std::find_if(std::begin(kBehaviors), std::end(kBehaviors), [&](const auto& b) { return name == b.first; });
-    if (behavior == std::end(kBehaviors)) return BadInput("{}: pre_tokenizer.Split.behavior: expected Isolated, Removed or the like, found '{}'", name_, Shown(name));
+    const auto* behavior =
+        std::find_if(std::begin(kBehaviors), std::end(kBehaviors), [&](const auto& b) { return name == b.first; });
+    if (behavior == std::end(kBehaviors))
+      return BadInput("{}: pre_tokenizer.Split.behavior: expected Isolated, Removed or the like, found '{}'", name_,
+                      Shown(name));
     const Json& pattern = At(json, "pattern");
     std::string regex = TextAt(pattern, "Regex");
-    if (regex.empty()) regex = "\\Q" + TextAt(pattern, "String") + "\\E";
+    if (regex.empty()) regex = Regex::Quote(TextAt(pattern, "String"));
     return AddPattern(regex, behavior->second, FlagAt(json, "invert"));
   }
 
@@ -160,14 +200,22 @@ class Reader {
       return {};
     }
     if (type == "Split") return ReadSplit(json);
-    if (type == "Digits") return AddPattern(FlagAt(json, "individual_digits") ? R"(\p{N})" : R"(\p{N}+)", SplitBehavior::kIsolated, false);
-    if (type == "Punctuation") return AddPattern(R"([\p{P}\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E])", SplitBehavior::kIsolated, false);
+    if (type == "Digits") return AddPattern(FlagAt(json, "individual_digits") ? R"(\p{N})" : R"(\p{N}+)");
+    if (type == "Punctuation") return AddPattern(R"([\p{P}\x21-\x2F\x3A-\x40\x5B-\x60\x7B-\x7E])");
     if (type == "ByteLevel") {
       byte_level_ = true;
-      parts_.add_prefix_space = parts_.add_prefix_space || FlagAt(json, "add_prefix_space");
-      return FlagAt(json, "use_regex", true) ? AddPattern(kGpt2Pattern, SplitBehavior::kIsolated, false) : Status();
+      const bool prefix_space = FlagAt(json, "add_prefix_space");
+      if (FlagAt(json, "use_regex", true))
+        return AddPattern(kGpt2Pattern, SplitBehavior::kIsolated, false, prefix_space);
+      if (prefix_space) {
+        PreTokenizer::Step step;
+        step.prefix_space = true;
+        parts_.pre.AddStep(std::move(step));
+      }
+      return {};
     }
-    return BadInput("{}: pre_tokenizer: expected ByteLevel, Split, Digits, Punctuation or Sequence, found '{}'", name_, Shown(type));
+    return BadInput("{}: pre_tokenizer: expected ByteLevel, Split, Digits, Punctuation or Sequence, found '{}'", name_,
+                    Shown(type));
   }
 
   // What stands before and after the text in TemplateProcessing's `single`.
@@ -181,9 +229,10 @@ class Reader {
         if (part.contains("Sequence")) after = true;
         const std::string token = TextAt(At(part, "SpecialToken"), "id");
         if (token.empty()) continue;
-        const auto id = FindSpecial(parts_, token);
-        if (!id) return BadInput("{}: post_processor: expected an added token, found '{}'", name_, Shown(token));
-        (after ? parts_.eos : parts_.bos) = id;
+        const auto at = by_text_.find(token);
+        if (at == by_text_.end())
+          return BadInput("{}: post_processor: expected an added token, found '{}'", name_, Shown(token));
+        (after ? parts_.eos : parts_.bos) = at->second;
         (after ? parts_.add_eos : parts_.add_bos) = true;
       }
     }
@@ -192,6 +241,7 @@ class Reader {
 
   std::string name_;
   BpeParts parts_;
+  std::unordered_map<std::string, int32_t> by_text_;  // the added tokens
   std::vector<bool> taken_;
   bool byte_level_ = false;
 };
@@ -213,18 +263,20 @@ std::string TemplateText(const Json& config) {
 
 }  // namespace
 
-Result<BpeParts> BpePartsFromJson(std::string_view tokenizer_json, std::string_view tokenizer_config_json, const std::string& name) {
+Result<BpeParts> BpePartsFromJson(std::string_view tokenizer_json, std::string_view tokenizer_config_json,
+                                  const std::string& name) {
   HEW_ASSIGN(const Json json, ParseJson(tokenizer_json, name));
-  HEW_ASSIGN(auto parts, Reader(name).Read(json));
+  Reader reader(name);
+  HEW_ASSIGN(auto parts, reader.Read(json));
   if (tokenizer_config_json.empty()) return parts;
   HEW_ASSIGN(const Json config, ParseJson(tokenizer_config_json, name + ": tokenizer_config.json"));
   const auto set = [&](const char* key, std::optional<int32_t>& id) {
-    if (const auto found = FindSpecial(parts, TokenText(config, key))) id = found;
+    if (const auto found = reader.AddedToken(TokenText(config, key))) id = found;
   };
   set("bos_token", parts.bos);
   set("eos_token", parts.eos);
   set("pad_token", parts.pad);
-  if (parts.eos && std::find(parts.end_ids.begin(), parts.end_ids.end(), *parts.eos) == parts.end_ids.end()) parts.end_ids.push_back(*parts.eos);
+  parts.ends.AddId(parts.eos);
   parts.chat_template = TemplateText(config);
   return parts;
 }

@@ -2,9 +2,11 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "text/regex.h"
+#include "text/unicode.h"
 
 namespace hew {
 namespace {
@@ -12,10 +14,14 @@ namespace {
 // Bytes that are no UTF-8 leave the text as it is: there is nothing to normalise.
 Normalizer Unicode(int options) {
   return [options](std::string_view text) {
+    const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    if (std::all_of(text.begin(), text.end(), ascii)) return std::string(text);  // every form leaves it as it is
     utf8proc_uint8_t* out = nullptr;
-    const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()), &out,
-                                   static_cast<utf8proc_option_t>(options));
-    std::string result = size < 0 ? std::string(text) : std::string(reinterpret_cast<char*>(out), static_cast<size_t>(size));
+    const auto size =
+        utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                     &out, static_cast<utf8proc_option_t>(options));
+    std::string result =
+        size < 0 ? std::string(text) : std::string(reinterpret_cast<char*>(out), static_cast<size_t>(size));
     std::free(out);
     return result;
   };
@@ -24,24 +30,24 @@ Normalizer Unicode(int options) {
 std::string Lowercase(std::string_view text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    utf8proc_int32_t code = 0;
-    const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at), static_cast<utf8proc_ssize_t>(text.size() - at), &code);
-    if (length <= 0) {
-      out += text[at++];
-      continue;
+    const Character c = CharacterAt(text, at);
+    if (c.code < 0) {
+      out += text[at];
+    } else if (c.code == 0x130) {  // the one character whose small form is two: i and a dot above
+      out += "i\xCC\x87";
+    } else {
+      utf8proc_uint8_t buffer[4];
+      const auto written = utf8proc_encode_char(utf8proc_tolower(c.code), buffer);
+      out.append(reinterpret_cast<char*>(buffer), static_cast<size_t>(written));
     }
-    utf8proc_uint8_t buffer[4];
-    const auto written = utf8proc_encode_char(utf8proc_tolower(code), buffer);
-    out.append(reinterpret_cast<char*>(buffer), static_cast<size_t>(written));
-    at += static_cast<size_t>(length);
+    at += c.bytes;
   }
   return out;
 }
 
 std::string Strip(std::string_view text, bool left, bool right) {
-  constexpr std::string_view kSpace = " \t\r\n\v\f";
-  if (left) text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  if (right) text = text.substr(0, text.find_last_not_of(kSpace) + 1);
+  if (left) text = StripLeft(text);
+  if (right) text = StripRight(text);
   return std::string(text);
 }
 
@@ -57,15 +63,11 @@ bool FlagOf(const Json& json, const char* key) {
 Result<Normalizer> Replace(const Json& json, const std::string& name) {
   const auto at = json.find("pattern");
   const std::string content = TextOf(json, "content");
-  if (at == json.end() || !at->is_object()) return BadInput("{}: normalizer.Replace.pattern: expected String or Regex, found none", name);
+  if (at == json.end() || !at->is_object())
+    return BadInput("{}: normalizer.Replace.pattern: expected String or Regex, found none", name);
   std::string pattern = TextOf(*at, "Regex");
-  if (pattern.empty()) {
-    for (char c : TextOf(*at, "String")) {  // a literal text, as a pattern
-      if (static_cast<unsigned char>(c) < 0x80 && !std::isalnum(static_cast<unsigned char>(c))) pattern += '\\';
-      pattern += c;
-    }
-  }
-  auto regex = Regex::Compile(pattern);
+  if (pattern.empty()) pattern = Regex::Quote(TextOf(*at, "String"));
+  auto regex = Regex::Compile(pattern, /*lines=*/true);
   if (!regex) return Annotate(name + ": normalizer.Replace", std::move(regex).error());
   return Normalizer([regex = *regex, content](std::string_view text) {
     std::string out;
@@ -97,14 +99,17 @@ Status Append(const Json& json, const std::string& name, std::vector<Normalizer>
     out->push_back([left, right](std::string_view text) { return Strip(text, left, right); });
   } else if (type == "Prepend") {
     const std::string prefix = TextOf(json, "prepend");
-    out->push_back([prefix](std::string_view text) { return text.empty() ? std::string() : prefix + std::string(text); });
+    out->push_back(
+        [prefix](std::string_view text) { return text.empty() ? std::string() : prefix + std::string(text); });
   } else if (type == "Replace") {
     HEW_ASSIGN(auto replace, Replace(json, name));
     out->push_back(std::move(replace));
   } else if (type == "Sequence" && json.contains("normalizers") && json["normalizers"].is_array()) {
     for (const auto& part : json["normalizers"]) HEW_RETURN_IF_ERROR(Append(part, name, out));
   } else {
-    return BadInput("{}: normalizer: expected NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence, found '{}'", name, Shown(type));
+    return BadInput(
+        "{}: normalizer: expected NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence, found '{}'",
+        name, Shown(type));
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,13 +21,15 @@ class PreTokenizer {
   static Result<PreTokenizer> FromGgufName(const std::string& name);
 
   struct Step {
-    Regex regex;
+    std::optional<Regex> regex;  // none: nothing is cut
     SplitBehavior behavior = SplitBehavior::kIsolated;
-    bool invert = false;  // the matches are what lies between
+    bool invert = false;        // the matches are what lies between
+    bool prefix_space = false;  // first, a piece that begins with no space gets one
   };
   void AddStep(Step step) { steps_.push_back(std::move(step)); }
 
-  // Calls fn for each piece, in order; together they are the text (less what kRemoved removes).
+  // Calls fn for each piece, in order; together they are the text (less what kRemoved removes, and with prefix spaces).
+  // The views hold until Split returns.
   void Split(std::string_view text, const std::function<void(std::string_view)>& fn) const;
 
   bool ignore_merges = false, add_bos = false;  // what the name implies beside its patterns
@@ -34,8 +37,5 @@ class PreTokenizer {
  private:
   std::vector<Step> steps_;
 };
-
-// GPT-2's pattern, which ByteLevel in a tokenizer.json stands for.
-extern const char* const kGpt2Pattern;
 
 }  // namespace hew

@@ -1,99 +1,119 @@
 #include "text/special_tokens.h"
 
 #include <algorithm>
+#include <map>
+
+#include "text/unicode.h"
 
 namespace hew {
 namespace {
 
-bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
-bool IsWordByte(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_';
-}
-
-std::string_view StripRight(std::string_view text) {
-  while (!text.empty() && IsSpace(text.back())) text.remove_suffix(1);
-  return text;
-}
-std::string_view StripLeft(std::string_view text) {
-  while (!text.empty() && IsSpace(text.front())) text.remove_prefix(1);
-  return text;
-}
-
 bool StandsAlone(std::string_view text, size_t begin, size_t end) {
-  return (begin == 0 || !IsWordByte(text[begin - 1])) && (end == text.size() || !IsWordByte(text[end]));
+  return (begin == 0 || !IsWordCode(CharacterBefore(text, begin).code)) &&
+         (end == text.size() || !IsWordCode(CharacterAt(text, end).code));
 }
 
 }  // namespace
 
 void SpecialTokens::Add(SpecialToken token) {
-  if (token.text.empty()) return;
-  const auto at = std::find_if(tokens_.begin(), tokens_.end(), [&](const auto& t) { return t.text.size() < token.text.size(); });
-  tokens_.insert(at, std::move(token));
-  for (auto& bucket : by_first_byte_) bucket.clear();
-  for (uint32_t i = 0; i < tokens_.size(); ++i) by_first_byte_[static_cast<unsigned char>(tokens_[i].text[0])].push_back(i);
+  if (!token.text.empty()) tokens_.push_back(std::move(token));
 }
 
-std::vector<SpecialTokens::Piece> SpecialTokens::SplitLongestFirst(std::string_view text, bool parse_control) const {
-  std::vector<Piece> pieces = {{text, -1}};
-  for (const SpecialToken& token : tokens_) {
-    if (token.control && !parse_control) continue;
-    if (text.find(token.text) == std::string_view::npos) continue;
-    std::vector<Piece> cut;
-    for (Piece piece : pieces) {
-      for (size_t at; piece.id < 0 && (at = piece.text.find(token.text)) != std::string_view::npos;) {
-        std::string_view before = piece.text.substr(0, at);
-        if (token.strip_left) before = StripRight(before);
-        if (!before.empty()) cut.push_back({before, -1});
-        cut.push_back({token.text, token.id});
-        piece.text.remove_prefix(at + token.text.size());
-        if (token.strip_right) piece.text = StripLeft(piece.text);
-      }
-      if (piece.id >= 0 || !piece.text.empty()) cut.push_back(piece);
+void SpecialTokens::Finish() {
+  std::stable_sort(tokens_.begin(), tokens_.end(),
+                   [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
+  edges_.clear();
+  token_at_node_.assign(1, -1);
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    uint32_t node = 0;
+    for (unsigned char byte : tokens_[i].text) {
+      const auto [edge, fresh] =
+          edges_.emplace(uint64_t{node} << 8 | byte, static_cast<uint32_t>(token_at_node_.size()));
+      if (fresh) token_at_node_.push_back(-1);
+      node = edge->second;
     }
-    pieces = std::move(cut);
+    if (token_at_node_[node] < 0) token_at_node_[node] = static_cast<int32_t>(i);
+    begins_[static_cast<unsigned char>(tokens_[i].text[0])] = true;
   }
-  return pieces;
 }
 
-std::vector<SpecialTokens::Piece> SpecialTokens::SplitLeftmost(std::string_view text, bool parse_control) const {
-  std::vector<Piece> pieces;
-  size_t begin = 0;
+template <typename Fn>
+void SpecialTokens::ForEachAt(std::string_view text, size_t at, Fn fn) const {
+  if (!begins_[static_cast<unsigned char>(text[at])]) return;
+  uint32_t node = 0;
+  for (size_t i = at; i < text.size(); ++i) {
+    const auto edge = edges_.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
+    if (edge == edges_.end()) return;
+    node = edge->second;
+    if (token_at_node_[node] >= 0) fn(static_cast<uint32_t>(token_at_node_[node]), i + 1);
+  }
+}
+
+std::optional<int32_t> SpecialTokens::Find(std::string_view text) const {
+  std::optional<int32_t> id;
+  if (text.empty() || token_at_node_.empty()) return id;
+  ForEachAt(text, 0, [&](uint32_t token, size_t end) {
+    if (end == text.size()) id = tokens_[token].id;
+  });
+  return id;
+}
+
+std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_view text, bool parse_control) const {
+  std::vector<Found> candidates;
+  for (size_t at = 0; at < text.size(); ++at) {
+    ForEachAt(text, at, [&](uint32_t token, size_t end) {
+      if (parse_control || !tokens_[token].control) candidates.push_back({at, end, token});
+    });
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Found& a, const Found& b) { return a.token < b.token; });
+  std::map<size_t, Found> taken;  // by begin; no two overlap
+  for (const Found& found : candidates) {
+    const auto next = taken.lower_bound(found.begin);
+    if (next != taken.end() && next->second.begin < found.end) continue;
+    if (next != taken.begin() && std::prev(next)->second.end > found.begin) continue;
+    taken.emplace_hint(next, found.begin, found);
+  }
+  std::vector<Found> result;
+  for (const auto& [begin, found] : taken) result.push_back(found);
+  return result;
+}
+
+std::vector<SpecialTokens::Found> SpecialTokens::FindLeftmost(std::string_view text, bool parse_control) const {
+  std::vector<Found> result;
+  size_t free_from = 0;  // what lies before belongs to the last token found
   for (size_t at = 0; at < text.size();) {
-    const SpecialToken* found = nullptr;
-    for (uint32_t index : by_first_byte_[static_cast<unsigned char>(text[at])]) {
-      const SpecialToken& token = tokens_[index];
-      if ((token.control && !parse_control) || text.compare(at, token.text.size(), token.text) != 0) continue;
-      if (token.single_word && !StandsAlone(text, at, at + token.text.size())) continue;
-      found = &token;
-      break;
-    }
-    if (!found) {
+    Found found = {at, at, 0};
+    ForEachAt(text, at, [&](uint32_t token, size_t end) { found = {at, end, token}; });
+    if (found.end == at) {
       ++at;
       continue;
     }
-    std::string_view before = text.substr(begin, at - begin);
-    if (found->strip_left) before = StripRight(before);
-    if (!before.empty()) pieces.push_back({before, -1});
-    pieces.push_back({found->text, found->id});
-    at += found->text.size();
-    if (found->strip_right) at = text.size() - StripLeft(text.substr(at)).size();
-    begin = at;
+    at = found.end;  // a token that is not taken still hides those inside it
+    const SpecialToken& token = tokens_[found.token];
+    if ((token.control && !parse_control) || (token.single_word && !StandsAlone(text, found.begin, found.end)))
+      continue;
+    if (token.strip_left) found.begin = free_from + StripRight(text.substr(free_from, found.begin - free_from)).size();
+    if (token.strip_right) at = found.end = text.size() - StripLeft(text.substr(found.end)).size();
+    free_from = found.end;
+    result.push_back(found);
   }
-  if (begin < text.size()) pieces.push_back({text.substr(begin), -1});
-  return pieces;
+  return result;
 }
 
-void SpecialTokens::Split(std::string_view text, bool parse_control, const std::function<void(std::string_view)>& on_text,
+void SpecialTokens::Split(std::string_view text, bool parse_control,
+                          const std::function<void(std::string_view)>& on_text,
                           const std::function<void(int32_t)>& on_token) const {
-  const auto pieces = order_ == Order::kLongestFirst ? SplitLongestFirst(text, parse_control) : SplitLeftmost(text, parse_control);
-  for (const Piece& piece : pieces) {
-    if (piece.id >= 0) {
-      on_token(piece.id);
-    } else if (!piece.text.empty()) {
-      on_text(piece.text);
-    }
+  std::vector<Found> all;
+  if (!tokens_.empty())
+    all = order_ == Order::kLongestFirst ? FindLongestFirst(text, parse_control) : FindLeftmost(text, parse_control);
+  size_t at = 0;
+  for (const Found& found : all) {
+    if (found.begin > at) on_text(text.substr(at, found.begin - at));
+    on_token(tokens_[found.token].id);
+    at = found.end;
   }
+  if (at < text.size()) on_text(text.substr(at));
 }
 
 }  // namespace hew

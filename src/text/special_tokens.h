@@ -1,10 +1,13 @@
 // Tokens that are found in a text before anything else is done with it: control tokens, and words a user added.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace hew {
@@ -12,36 +15,46 @@ namespace hew {
 struct SpecialToken {
   std::string text;
   int32_t id = 0;
-  bool control = false;  // only matched when the caller parses special tokens; others always
-  bool strip_left = false, strip_right = false, single_word = false;
+  bool control = false;                          // only taken when the caller parses special tokens; others always
+  bool strip_left = false, strip_right = false;  // takes the white space beside it along
+  bool single_word = false;                      // only where no letter or digit touches it
 };
 
 class SpecialTokens {
  public:
   enum class Order {
-    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next
+    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next (no strip, no
+                    // single_word)
     kLeftmost,      // tokenizers: from left to right, the longest at each place
   };
   explicit SpecialTokens(Order order = Order::kLongestFirst) : order_(order) {}
 
-  void Add(SpecialToken token);
-  const std::vector<SpecialToken>& tokens() const { return tokens_; }  // longest first
+  void Add(SpecialToken token);  // empty texts are left out; of two with one text the first stays
+  void Finish();                 // after the last Add, before Split
+  std::optional<int32_t> Find(std::string_view text) const;
+  bool empty() const { return tokens_.empty(); }
 
-  // Calls on_text for what lies between, on_token for what was found, in order.
+  // Calls on_text for what lies between (never empty), on_token for what was found, in order.
   void Split(std::string_view text, bool parse_control, const std::function<void(std::string_view)>& on_text,
              const std::function<void(int32_t)>& on_token) const;
 
  private:
-  struct Piece {
-    std::string_view text;
-    int32_t id;  // -1: text
+  struct Found {
+    size_t begin, end;
+    uint32_t token;
   };
-  std::vector<Piece> SplitLongestFirst(std::string_view text, bool parse_control) const;
-  std::vector<Piece> SplitLeftmost(std::string_view text, bool parse_control) const;
+  // Calls fn(token, end) for each token that stands at `at`, the shortest first.
+  template <typename Fn>
+  void ForEachAt(std::string_view text, size_t at, Fn fn) const;
+  std::vector<Found> FindLongestFirst(std::string_view text, bool parse_control) const;
+  std::vector<Found> FindLeftmost(std::string_view text, bool parse_control) const;
 
   Order order_;
-  std::vector<SpecialToken> tokens_;
-  std::vector<std::vector<uint32_t>> by_first_byte_ = std::vector<std::vector<uint32_t>>(256);
+  std::vector<SpecialToken> tokens_;  // longest first once finished
+  // A trie: nodes are numbers (0 the root), edges keyed by node << 8 | byte.
+  std::unordered_map<uint64_t, uint32_t> edges_;
+  std::vector<int32_t> token_at_node_;  // -1: none ends here
+  std::array<bool, 256> begins_{};      // bytes that a token begins with
 };
 
 }  // namespace hew

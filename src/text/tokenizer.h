@@ -25,7 +25,8 @@ class Tokenizer {
   // From GGUF metadata (follows llama.cpp) or from the text of a tokenizer.json with, optionally, its
   // tokenizer_config.json (follows `tokenizers`). `name` prefixes errors.
   static Result<std::shared_ptr<const Tokenizer>> FromGguf(const GgufMetadata& metadata, const std::string& name);
-  static Result<std::shared_ptr<const Tokenizer>> FromJson(std::string_view tokenizer_json, std::string_view tokenizer_config_json,
+  static Result<std::shared_ptr<const Tokenizer>> FromJson(std::string_view tokenizer_json,
+                                                           std::string_view tokenizer_config_json,
                                                            const std::string& name);
   // A GGUF file, a tokenizer.json, or a model folder.
   static Result<std::shared_ptr<const Tokenizer>> Open(const std::string& path);

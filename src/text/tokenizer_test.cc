@@ -17,7 +17,8 @@ const std::string kVocab = HEW_SOURCE_DIR "/../shared/vectors/vocab/";
 
 std::string SmolPath() {
   const char* models = std::getenv("HEW_MODELS");
-  const std::string folder = models ? models : std::string(std::getenv("HOME") ? std::getenv("HOME") : "") + "/.cache/hew-models";
+  const std::string folder =
+      models ? models : std::string(std::getenv("HOME") ? std::getenv("HOME") : "") + "/.cache/hew-models";
   return folder + "/smollm2-135m-instruct-q4_1.gguf";
 }
 
@@ -39,15 +40,17 @@ std::string TinyJson() {
     vocab[text] = id++;
   }
   for (const char* token : {"he", "ll", "hell", "hello", "Ġw", "aa", "aaaa"}) vocab[token] = id++;
-  const Json json = {{"added_tokens",
-                      {{{"id", 263}, {"content", "<|im_end|>"}, {"special", true}},
-                       {{"id", 264}, {"content", "<s>"}, {"special", true}},
-                       {{"id", 265}, {"content", "Hew™"}, {"special", false}}}},
-                     {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
-                     {"post_processor",
-                      {{"type", "TemplateProcessing"},
-                       {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}}}},
-                     {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", {"h e", "l l", "he ll", "hell o", "Ġ w", "a a", "aa aa"}}}}};
+  const Json json = {
+      {"added_tokens",
+       {{{"id", 263}, {"content", "<|im_end|>"}, {"special", true}},
+        {{"id", 264}, {"content", "<s>"}, {"special", true}},
+        {{"id", 265}, {"content", "Hew™"}, {"special", false}}}},
+      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+      {"post_processor",
+       {{"type", "TemplateProcessing"},
+        {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}}}},
+      {"model",
+       {{"type", "BPE"}, {"vocab", vocab}, {"merges", {"h e", "l l", "he ll", "hell o", "Ġ w", "a a", "aa aa"}}}}};
   return json.dump();
 }
 
@@ -72,7 +75,8 @@ TEST(Tokenizer, ControlTokensInATextAreTextUnlessParsed) {
 TEST(Tokenizer, NeverTwoBos) {
   const auto tokenizer = Tiny();
   EXPECT_EQ(tokenizer->Encode("hello", {.add_special = true}), (std::vector<int32_t>{264, 259}));
-  EXPECT_EQ(tokenizer->Encode("<s>hello", {.add_special = true, .parse_special = true}), (std::vector<int32_t>{264, 259}));
+  EXPECT_EQ(tokenizer->Encode("<s>hello", {.add_special = true, .parse_special = true}),
+            (std::vector<int32_t>{264, 259}));
 }
 
 RC_GTEST_PROP(Tokenizer, AnyBytesComeBack, (std::vector<uint8_t> raw)) {
@@ -88,13 +92,18 @@ TEST(Tokenizer, RefusesWhatCannotBe) {
     change(json);
     return json.dump();
   };
-  EXPECT_EQ(message(with([](Json& j) { j["model"]["vocab"]["hello"] = 1; })), "t.json: model.vocab: 'hello': expected an id of its own, found 1 again");
-  EXPECT_NE(message(with([](Json& j) { j["model"]["vocab"]["hello"] = 2147483648u; })).find("expected an id from 0"), std::string::npos);
+  EXPECT_EQ(message(with([](Json& j) { j["model"]["vocab"]["hello"] = 1; })),
+            "t.json: model.vocab: 'hello': expected an id of its own, found 1 again");
+  EXPECT_NE(message(with([](Json& j) { j["model"]["vocab"]["hello"] = 2147483648u; })).find("expected an id from 0"),
+            std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["model"]["merges"].push_back("q zz"); })).find("merge 7"), std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["pre_tokenizer"]["type"] = "Magic"; })).find("'Magic'"), std::string::npos);
-  EXPECT_NE(message(with([](Json& j) { j["model"]["type"] = "WordPiece"; })).find("expected BPE, found 'WordPiece'"), std::string::npos);
+  EXPECT_NE(message(with([](Json& j) { j["model"]["type"] = "WordPiece"; })).find("expected BPE, found 'WordPiece'"),
+            std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["normalizer"] = {{"type", "Odd"}}; })).find("'Odd'"), std::string::npos);
-  EXPECT_NE(message(with([](Json& j) { j["pre_tokenizer"] = {{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", "(("}}}}; })).find("'(('"),
+  EXPECT_NE(message(with([](Json& j) {
+              j["pre_tokenizer"] = {{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", "(("}}}};
+            })).find("'(('"),
             std::string::npos);
   EXPECT_NE(message("{").find("t.json"), std::string::npos);
   EXPECT_NE(message(std::string(100000, '[')).find("t.json"), std::string::npos);
@@ -105,7 +114,8 @@ TEST(Tokenizer, ACatastrophicPatternEnds) {
   Json json = Json::parse(TinyJson());
   json["pre_tokenizer"] = {{"type", "Sequence"},
                            {"pretokenizers",
-                            {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", "(a+)+$|(a|a)*b"}}}}, {{"type", "ByteLevel"}, {"use_regex", false}}}}};
+                            {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", "(a+)+$|(a|a)*b"}}}},
+                             {{"type", "ByteLevel"}, {"use_regex", false}}}}};
   const auto tokenizer = Tokenizer::FromJson(json.dump(), "", "t.json").value();
   const std::string text = std::string(30000, 'a') + "c";
   EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text);
@@ -139,7 +149,8 @@ INSTANTIATE_TEST_SUITE_P(Shared, Vocabulary, testing::Values("gpt-2", "qwen2", "
 TEST(SmolLm2, IdsEqualLlamaCpps) {
   if (!std::filesystem::exists(SmolPath())) GTEST_SKIP() << "no " << SmolPath();
   const auto tokenizer = Tokenizer::Open(SmolPath()).value();
-  const Json golden = ParseJson(ReadFile(HEW_SOURCE_DIR "/tests/golden/tokenizer/smollm2.json").value(), "golden").value();
+  const Json golden =
+      ParseJson(ReadFile(HEW_SOURCE_DIR "/tests/golden/tokenizer/smollm2.json").value(), "golden").value();
   ASSERT_GT(golden.size(), 30u);
   for (const auto& item : golden) {
     const auto text = item["text"].get<std::string>();
@@ -175,7 +186,9 @@ RC_GTEST_PROP(Utf8Stream, GivesWholeCharactersAndLosesNothing, (std::vector<uint
 TEST(Utf8Stream, HoldsBackWhatIsNotWhole) {
   Utf8Stream stream;
   EXPECT_EQ(stream.Push("\xea\xb0"), "");
-  EXPECT_EQ(stream.Push("\x80" "x\xf0"), "가x");
+  EXPECT_EQ(stream.Push("\x80"
+                        "x\xf0"),
+            "가x");
   EXPECT_EQ(stream.Push("\x9f\x8e"), "");
   EXPECT_EQ(stream.Push("\x89"), "🎉");
   EXPECT_EQ(stream.Push("\xff"), "\xff");  // can never become valid: passed on at once
