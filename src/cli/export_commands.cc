@@ -32,8 +32,9 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
     return kExitDone;
   }
   fmt::print("wrote {} ({:.1f} MB)\nsha256 {}\n", report.path, static_cast<double>(report.bytes) / 1e6, report.sha256);
-  fmt::print("opened again: the same token ids on {} tokens of text; logits differ by at most {:.4g} ({:.2g} on average)\n",
-             report.compared_tokens, report.max_logit_diff, report.mean_logit_diff);
+  fmt::print(
+      "opened again: the same token ids on {} tokens of text; logits differ by at most {:.4g} ({:.2g} on average)\n",
+      report.compared_tokens, report.max_logit_diff, report.mean_logit_diff);
   if (!report.advice.empty()) fmt::print("note: {}\n", report.advice);
   return kExitDone;
 }
@@ -53,7 +54,8 @@ Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
 }
 
 constexpr const char* kTypeHelp =
-    "F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0; the input's own when left out (F16 in a folder made of quantised weights)";
+    "F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0; the input's own when left out (F16 in a folder made of quantised "
+    "weights)";
 
 }  // namespace
 
@@ -61,7 +63,9 @@ void AddExportCommands(CLI::App& app, CommandContext& context) {
   auto* merge = app.add_subcommand("merge", "one model of a base and its adapters");
   auto options = std::make_shared<ExportOptions>();
   merge->add_option("--base", options->in, "the model: a .gguf file or a folder")->required();
-  merge->add_option("--adapter", context.common.adapters, "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated")
+  merge
+      ->add_option("--adapter", context.common.adapters,
+                   "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated")
       ->required();
   merge->add_option("--out", options->out, "a file ending in .gguf, or a folder for Transformers")->required();
   merge->add_option("--type", options->type, kTypeHelp);
@@ -70,13 +74,17 @@ void AddExportCommands(CLI::App& app, CommandContext& context) {
 
   auto* convert = app.add_subcommand("convert", "a model or adapter in another format or type");
   auto convert_options = std::make_shared<ExportOptions>();
-  convert->add_option("IN", convert_options->in, "a .gguf file, a model folder, a PEFT folder or a GGUF LoRA file")->required();
+  convert->add_option("IN", convert_options->in, "a .gguf file, a model folder, a PEFT folder or a GGUF LoRA file")
+      ->required();
   convert->add_option("OUT", convert_options->out, "a file ending in .gguf, or a folder")->required();
   convert->add_option("--type", convert_options->type, kTypeHelp);
   convert->add_option("--base", convert_options->base, "the model an adapter was trained on");
-  convert->footer("Example:\n  hew convert model.gguf model-folder --type BF16\n  hew convert my-adapter my-adapter.gguf --base model.gguf");
-  convert->callback(
-      [&context, convert_options] { context.run = [&context, convert_options] { return RunConvert(context, *convert_options); }; });
+  convert->footer(
+      "Example:\n  hew convert model.gguf model-folder --type BF16\n  hew convert my-adapter my-adapter.gguf --base "
+      "model.gguf");
+  convert->callback([&context, convert_options] {
+    context.run = [&context, convert_options] { return RunConvert(context, *convert_options); };
+  });
 }
 
 }  // namespace hew

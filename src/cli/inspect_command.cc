@@ -7,7 +7,8 @@ namespace hew {
 void AddInspectCommand(CLI::App& app, CommandContext& context) {
   auto* inspect = app.add_subcommand("inspect", "what a model, adapter or tokenizer is made of");
   auto path = std::make_shared<std::string>();
-  inspect->add_option("MODEL", *path, "a .gguf or .safetensors file, a model or adapter folder, a tokenizer.json")->required();
+  inspect->add_option("MODEL", *path, "a .gguf or .safetensors file, a model or adapter folder, a tokenizer.json")
+      ->required();
   inspect->footer("Example:\n  hew inspect model.gguf");
   inspect->callback([&context, path] {
     context.run = [&context, path]() -> Result<int> {

@@ -28,7 +28,8 @@ Result<double> ReadAlpha(const GgufFile& file) {
 }
 
 // B's rows in GGUF's order, times `factor`, from those of memory.
-std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, const ModelConfig& config, float factor) {
+std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, const ModelConfig& config,
+                               float factor) {
   std::vector<float> rows(static_cast<size_t>(m.out * m.rank));
   for (int64_t row = 0; row < m.out; ++row) {
     const float* from = adapter.parameters.data() + m.b_offset + static_cast<size_t>(row * m.rank);
@@ -38,7 +39,9 @@ std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, 
   return rows;
 }
 
-std::string_view AsBytes(const float* values, size_t count) { return {reinterpret_cast<const char*>(values), count * sizeof(float)}; }
+std::string_view AsBytes(const float* values, size_t count) {
+  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
+}
 
 }  // namespace
 
@@ -55,7 +58,8 @@ Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
     const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? kTailA.size() : 0));
     const auto where = ParseGgufModule(module);
     if (!(is_a || is_b) || !where) {
-      return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path, Shown(tensor.name));
+      return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path,
+                      Shown(tensor.name));
     }
     AdapterPart& part = parts.At(where->layer, where->projection);
     (is_a ? part.a : part.b) = &tensor;
@@ -75,7 +79,8 @@ Result<LoraAdapter> LoadGgufAdapter(const Runtime& rt, const std::string& path, 
   auto architecture = file.metadata().GetStringOr("general.architecture", base.config.architecture);
   if (!architecture) return Annotate(path, std::move(architecture).error());
   if (*architecture != base.config.architecture) {
-    return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture, Shown(*architecture));
+    return BadInput("{}: general.architecture: expected {} (the base's), found {}", path, base.config.architecture,
+                    Shown(*architecture));
   }
   HEW_ASSIGN(const AdapterFile adapter, ReadGgufAdapterParts(file));
   return adapter.second.Build(rt, adapter.first, base, true, user_scale);
@@ -87,9 +92,12 @@ Result<LoraAdapter> LoadAdapter(const Runtime& rt, const std::string& path, cons
 }
 
 Status SaveGgufAdapter(const LoraAdapter& adapter, const Model& base, const std::string& path) {
-  if (adapter.config.dora) return BadInput("{}: a DoRA adapter has no GGUF form; merge it into its base instead (hew merge)", path);
+  if (adapter.config.dora)
+    return BadInput("{}: a DoRA adapter has no GGUF form; merge it into its base instead (hew merge)", path);
   // One alpha for the file, scale = alpha / rank per module: what that does not express goes into B.
-  const double alpha = adapter.config.rslora ? adapter.config.alpha * std::sqrt(static_cast<double>(adapter.config.rank)) : adapter.config.alpha;
+  const double alpha = adapter.config.rslora
+                           ? adapter.config.alpha * std::sqrt(static_cast<double>(adapter.config.rank))
+                           : adapter.config.alpha;
   GgufMetadata metadata;
   metadata.Set("general.type", std::string("adapter"));
   metadata.Set("general.architecture", base.config.architecture);
@@ -104,11 +112,14 @@ Status SaveGgufAdapter(const LoraAdapter& adapter, const Model& base, const std:
     if (std::abs(factor - 1) < 1e-6f) factor = 1;  // what rounding the scale to fp32 left over
     const float* a = adapter.parameters.data() + m.a_offset;
     const auto a_count = static_cast<size_t>(m.rank * m.in);
-    tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [a, a_count](const auto& write) { return write(AsBytes(a, a_count)); }});
-    tensors.push_back({name + ".lora_b", DType::kF32, {m.out, m.rank}, [&adapter, &m, &base, factor](const auto& write) {
-                         const auto rows = FileRowsOfB(adapter, m, base.config, factor);
-                         return write(AsBytes(rows.data(), rows.size()));
+    tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [a, a_count](const auto& write) {
+                         return write(AsBytes(a, a_count));
                        }});
+    tensors.push_back(
+        {name + ".lora_b", DType::kF32, {m.out, m.rank}, [&adapter, &m, &base, factor](const auto& write) {
+           const auto rows = FileRowsOfB(adapter, m, base.config, factor);
+           return write(AsBytes(rows.data(), rows.size()));
+         }});
   }
   return WriteGguf(path, metadata, tensors);
 }

@@ -11,8 +11,8 @@
 
 namespace hew {
 
-// What a file says by itself, without a base: settings and matrices, names and scales checked. The parts point into the file,
-// which outlives them. Errors name the file, the field or tensor, expected and found.
+// What a file says by itself, without a base: settings and matrices, names and scales checked. The parts point into the
+// file, which outlives them. Errors name the file, the field or tensor, expected and found.
 using AdapterFile = std::pair<LoraConfig, AdapterParts>;
 Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const SafetensorsFile& file);
 Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file);

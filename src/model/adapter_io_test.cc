@@ -16,7 +16,9 @@ namespace {
 
 constexpr const char* kBase = HEW_SOURCE_DIR "/tests/golden/tiny_llama";
 
-std::string_view Bytes(const std::vector<float>& v) { return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float)}; }
+std::string_view Bytes(const std::vector<float>& v) {
+  return {reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float)};
+}
 
 // scale B A of a module, [out, in]: what an adapter means, whatever way it is written.
 std::vector<double> Delta(const LoraAdapter& adapter, const LoraModule& m) {
@@ -135,9 +137,9 @@ TEST_F(AdapterIoTest, RowsOfQAndKAreInterleavedInGguf) {
   ASSERT_TRUE(SaveGgufAdapter(adapter, *base_, folder_.Path("a.gguf")));
   const auto file = GgufFile::Open(folder_.Path("a.gguf"));
   ASSERT_TRUE(file);
-  for (const auto& [projection, name, permuted] :
-       {std::tuple{Projection::kQ, "blk.1.attn_q.weight.lora_b", true}, {Projection::kK, "blk.1.attn_k.weight.lora_b", true},
-        {Projection::kV, "blk.1.attn_v.weight.lora_b", false}}) {
+  for (const auto& [projection, name, permuted] : {std::tuple{Projection::kQ, "blk.1.attn_q.weight.lora_b", true},
+                                                   {Projection::kK, "blk.1.attn_k.weight.lora_b", true},
+                                                   {Projection::kV, "blk.1.attn_v.weight.lora_b", false}}) {
     const LoraModule* m = adapter.Find(1, projection);
     const TensorEntry* entry = file->Find(name);
     ASSERT_NE(entry, nullptr);
@@ -147,7 +149,8 @@ TEST_F(AdapterIoTest, RowsOfQAndKAreInterleavedInGguf) {
     for (int64_t row = 0; row < m->out; ++row) {
       const int64_t head = row / d, half = row % d / (d / 2), i = row % (d / 2);
       const int64_t at = permuted ? head * d + 2 * i + half : row;
-      EXPECT_EQ(rows[at * m->rank], adapter.parameters[m->b_offset + static_cast<size_t>(row * m->rank)]) << name << " " << row;
+      EXPECT_EQ(rows[at * m->rank], adapter.parameters[m->b_offset + static_cast<size_t>(row * m->rank)])
+          << name << " " << row;
     }
   }
 }
@@ -184,7 +187,8 @@ struct PeftFiles {
 TEST_F(AdapterIoTest, PatternsChangeRankAndAlphaAndSurvive) {
   PeftFiles files;
   files.config["rank_pattern"] = {{"down_proj", 3}};
-  files.config["alpha_pattern"] = {{"layers.1.mlp.down_proj", 10}, {"down_proj", 99}, {"^model.layers.0.self_attn.q_proj", 1}};
+  files.config["alpha_pattern"] = {
+      {"layers.1.mlp.down_proj", 10}, {"down_proj", 99}, {"^model.layers.0.self_attn.q_proj", 1}};
   files.tensors[2].second = {3, 64};
   files.tensors[3].second = {32, 3};
   const LoraAdapter adapter = Load(files.Write(folder_, "p"));
@@ -228,9 +232,18 @@ TEST_F(AdapterIoTest, MalformedPeftFoldersAreRefusedInOneLine) {
       {set("rank_pattern", {{"q_proj", "x"}}), "rank_pattern"},
       {set("rank_pattern", {1, 2}), "rank_pattern"},
       {set("alpha_pattern", {{".*_proj", 3}}), "expression"},
-      {[](PeftFiles& f) { f.tensors[0].second = {2, 31}; }, "[2, 31]"},
-      {[](PeftFiles& f) { f.tensors[1].second = {31, 2}; }, "[31, 2]"},
-      {[](PeftFiles& f) { f.tensors[1].second = {32, 3}; }, "[32, 3]"},
+      {[](PeftFiles& f) {
+         f.tensors[0].second = {2, 31};
+       },
+       "[2, 31]"},
+      {[](PeftFiles& f) {
+         f.tensors[1].second = {31, 2};
+       },
+       "[31, 2]"},
+      {[](PeftFiles& f) {
+         f.tensors[1].second = {32, 3};
+       },
+       "[32, 3]"},
       {[](PeftFiles& f) { f.tensors[0].second = {64}; }, "rank"},
       {[](PeftFiles& f) { f.tensors.erase(f.tensors.begin()); }, "B only"},
       {[](PeftFiles& f) { f.tensors.erase(f.tensors.begin() + 1); }, "A only"},
@@ -238,7 +251,9 @@ TEST_F(AdapterIoTest, MalformedPeftFoldersAreRefusedInOneLine) {
       {[](PeftFiles& f) { f.tensors[0].first = "base_model.model.lm_head.lora_A.weight"; }, "lm_head"},
       {[](PeftFiles& f) { f.tensors[0].first = "layers.0.self_attn.q_proj.lora_A.weight"; }, "another name"},
       {[](PeftFiles& f) { f.tensors[0].first += ".bias"; }, "another name"},
-      {[](PeftFiles& f) { f.tensors.push_back({"base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight", {2, 32}}); },
+      {[](PeftFiles& f) {
+         f.tensors.push_back({"base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight", {2, 32}});
+       },
        "each once"},
       {[](PeftFiles& f) {
          for (auto& [name, shape] : f.tensors) name.replace(name.find("layers.") + 7, 1, "7");
@@ -308,7 +323,8 @@ TEST_F(AdapterIoTest, MalformedGgufAdaptersAreRefused) {
     metadata.Set(c.key, c.value);
     const std::string path = folder_.Path("bad.gguf");
     const std::string name = c.tensor.empty() ? "blk.0.attn_q.weight.lora_a" : c.tensor;
-    ASSERT_TRUE(WriteGguf(path, metadata, {{name, DType::kF32, {2, 32}, [&](const auto& write) { return write(Bytes(values)); }}}));
+    ASSERT_TRUE(WriteGguf(path, metadata,
+                          {{name, DType::kF32, {2, 32}, [&](const auto& write) { return write(Bytes(values)); }}}));
     const auto adapter = LoadAdapter(rt_, path, *base_);
     ASSERT_FALSE(adapter) << c.mentions;
     EXPECT_TRUE(adapter.error().message.starts_with(path)) << adapter.error().message;
@@ -321,9 +337,10 @@ TEST(RealAdapter, PeftFolderAndGgufFileAreTheSame) {
   const std::string vectors = HEW_SOURCE_DIR "/../shared/vectors/peft_adapter";
   const char* models = std::getenv("HEW_MODELS");
   const char* home = std::getenv("HOME");
-  const std::string model =
-      (models ? std::string(models) : std::string(home ? home : "") + "/.cache/hew-models") + "/smollm2-135m-instruct-q4_1.gguf";
-  if (!std::filesystem::exists(vectors) || !std::filesystem::exists(model)) GTEST_SKIP() << vectors << " or " << model << " is not there";
+  const std::string model = (models ? std::string(models) : std::string(home ? home : "") + "/.cache/hew-models") +
+                            "/smollm2-135m-instruct-q4_1.gguf";
+  if (!std::filesystem::exists(vectors) || !std::filesystem::exists(model))
+    GTEST_SKIP() << vectors << " or " << model << " is not there";
   const ThreadPool pool(2);
   const Runtime rt{&pool, BestIsa(), Precision::kFp32};
   const auto base = LoadModel(rt, model);

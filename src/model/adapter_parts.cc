@@ -13,7 +13,8 @@ namespace {
 
 Status CheckTensorShape(const std::string& path, const TensorEntry& tensor, const Shape& expected) {
   if (tensor.shape == expected) return {};
-  return BadInput("{}: tensor {}: expected shape {} for this base, found {}", path, tensor.name, ToString(expected), ToString(tensor.shape));
+  return BadInput("{}: tensor {}: expected shape {} for this base, found {}", path, tensor.name, ToString(expected),
+                  ToString(tensor.shape));
 }
 
 Status Append(const std::string& path, const TensorEntry& tensor, std::vector<float>& parameters) {
@@ -41,7 +42,8 @@ Result<std::vector<float>> ReadPlainTensor(const std::string& path, const Tensor
   DecodeRow(tensor.dtype, tensor.bytes, values);
   const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
   if (bad != values.end()) {
-    return BadInput("{}: tensor {}: expected finite numbers, found {} at {}", path, tensor.name, *bad, bad - values.begin());
+    return BadInput("{}: tensor {}: expected finite numbers, found {} at {}", path, tensor.name, *bad,
+                    bad - values.begin());
   }
   return values;
 }
@@ -51,19 +53,26 @@ Status AdapterParts::Check(const LoraConfig& config) const {
   for (const auto& [key, part] : parts_) {
     const std::string module = HfTensorName(key.second, key.first, "lora");
     if (!part.a || !part.b) {
-      return BadInput("{}: {}: expected both A and B, found {}", path_, module, part.a ? "A only" : part.b ? "B only" : "neither");
+      return BadInput("{}: {}: expected both A and B, found {}", path_, module,
+                      part.a   ? "A only"
+                      : part.b ? "B only"
+                               : "neither");
     }
     if (config.dora != (part.magnitude != nullptr)) {
-      return BadInput("{}: {}: expected {} magnitude vector, found {}", path_, module, config.dora ? "a" : "no", config.dora ? "none" : "one");
+      return BadInput("{}: {}: expected {} magnitude vector, found {}", path_, module, config.dora ? "a" : "no",
+                      config.dora ? "none" : "one");
     }
     const Shape& a = part.a->shape;
     const Shape& b = part.b->shape;
-    if (a.size() != 2 || a[0] < 1) return BadInput("{}: tensor {}: expected shape [rank, in], found {}", path_, part.a->name, ToString(a));
+    if (a.size() != 2 || a[0] < 1)
+      return BadInput("{}: tensor {}: expected shape [rank, in], found {}", path_, part.a->name, ToString(a));
     if (b.size() != 2 || b[1] != a[0]) {
-      return BadInput("{}: tensor {}: expected shape [out, {}] as A's rank, found {}", path_, part.b->name, a[0], ToString(b));
+      return BadInput("{}: tensor {}: expected shape [out, {}] as A's rank, found {}", path_, part.b->name, a[0],
+                      ToString(b));
     }
     const double scale = config.Scale(a[0], part.alpha);
-    if (!std::isfinite(static_cast<float>(scale))) return BadInput("{}: {}: expected a finite scale, found {}", path_, module, scale);
+    if (!std::isfinite(static_cast<float>(scale)))
+      return BadInput("{}: {}: expected a finite scale, found {}", path_, module, scale);
   }
   return {};
 }
@@ -74,14 +83,16 @@ std::vector<Projection> AdapterParts::Targets() const {
   return {found.begin(), found.end()};
 }
 
-Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted, float user_scale) const {
+Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted,
+                                        float user_scale) const {
   HEW_RETURN_IF_ERROR(Check(config));
   LoraAdapter adapter;
   adapter.user_scale = user_scale;
   for (const auto& [key, part] : parts_) {
     const auto [layer, projection] = key;
     if (layer >= base.config.num_hidden_layers) {
-      return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, part.a->name, base.config.num_hidden_layers, layer);
+      return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, part.a->name,
+                      base.config.num_hidden_layers, layer);
     }
     LoraModule m;
     m.layer = layer;

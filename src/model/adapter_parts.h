@@ -26,12 +26,14 @@ class AdapterParts {
   explicit AdapterParts(std::string path) : path_(std::move(path)) {}
   AdapterPart& At(int64_t layer, Projection p) { return parts_[{layer, p}]; }
 
-  // What can be checked without a base: A and B of every projection, ranks that agree, scales and numbers that are finite.
+  // What can be checked without a base: A and B of every projection, ranks that agree, scales and numbers that are
+  // finite.
   Status Check(const LoraConfig& config) const;
   std::vector<Projection> Targets() const;  // those found, in their order
   // The same checks, every shape against the base, and the adapter laid out. `permuted` says that
   // B's rows stand in GGUF's order. `config` gives everything but targets, which are those found.
-  Result<LoraAdapter> Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted, float user_scale) const;
+  Result<LoraAdapter> Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted,
+                            float user_scale) const;
 
  private:
   std::string path_;

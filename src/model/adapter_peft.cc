@@ -39,7 +39,8 @@ class ConfigReader {
     if (!value->is_string()) return Wrong(key, "text", *value);
     return value->get<std::string>();
   }
-  // {"module suffix": number}. PEFT takes the keys for regular expressions; those that are more than a name are refused.
+  // {"module suffix": number}. PEFT takes the keys for regular expressions; those that are more than a name are
+  // refused.
   Result<NumberPattern> Pattern(const char* key) const {
     NumberPattern pattern;
     const Json* value = Find(key);
@@ -49,7 +50,8 @@ class ConfigReader {
       if (!number.is_number()) return Wrong(key, "an object of numbers", number);
       constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
       if (name.find_first_not_of(kNameCharacters, name.starts_with('^') ? 1 : 0) != std::string::npos) {
-        return BadInput("{}: {}: expected names of modules, found the expression '{}' (not supported)", path_, key, Shown(name));
+        return BadInput("{}: {}: expected names of modules, found the expression '{}' (not supported)", path_, key,
+                        Shown(name));
       }
       pattern.emplace_back(name, number.get<double>());
     }
@@ -86,8 +88,9 @@ Status CheckInitialisation(const Json& json, const std::string& path) {
   const auto& name = value->get_ref<const std::string&>();
   for (std::string_view changes_base : {"pissa", "olora", "corda", "loftq", "lora_ga"}) {
     if (name.starts_with(changes_base)) {
-      return BadInput("{}: init_lora_weights: expected one that leaves the base as it is, found {} (convert it with PEFT first)", path,
-                      Shown(name));
+      return BadInput(
+          "{}: init_lora_weights: expected one that leaves the base as it is, found {} (convert it with PEFT first)",
+          path, Shown(name));
     }
   }
   return {};
@@ -102,15 +105,16 @@ Result<PeftConfig> ReadConfig(const std::string& path) {
   if (type != "LORA") return BadInput("{}: peft_type: expected LORA, found '{}'", path, Shown(type));
   HEW_ASSIGN(const std::string bias, reader.Text("bias", "none"));
   if (bias != "none") return BadInput("{}: bias: expected none, found '{}'", path, Shown(bias));
-  for (const char* key : {"modules_to_save", "fan_in_fan_out", "lora_bias", "trainable_token_indices", "layer_replication", "use_qalora",
-                          "use_bdlora", "target_parameters", "alora_invocation_tokens", "arrow_config", "kasa_config",
-                          "monteclora_config"}) {
+  for (const char* key : {"modules_to_save", "fan_in_fan_out", "lora_bias", "trainable_token_indices",
+                          "layer_replication", "use_qalora", "use_bdlora", "target_parameters",
+                          "alora_invocation_tokens", "arrow_config", "kasa_config", "monteclora_config"}) {
     HEW_RETURN_IF_ERROR(reader.MustBeUnset(key));
   }
   HEW_RETURN_IF_ERROR(CheckInitialisation(json, path));
   PeftConfig config;
   HEW_ASSIGN(const double rank, reader.Number("r", 8));
-  if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank))) return BadInput("{}: r: expected a whole number from 1 to 4096, found {}", path, rank);
+  if (!(rank >= 1 && rank <= 4096 && rank == std::floor(rank)))
+    return BadInput("{}: r: expected a whole number from 1 to 4096, found {}", path, rank);
   config.lora.rank = static_cast<int64_t>(rank);
   HEW_ASSIGN(config.lora.alpha, reader.Number("lora_alpha", 8));
   HEW_ASSIGN(config.lora.dropout, reader.Number("lora_dropout", 0));
@@ -125,7 +129,8 @@ Result<PeftConfig> ReadConfig(const std::string& path) {
 // A key is a suffix of the module's path, "q_proj" or "layers.3.self_attn.q_proj", or the whole of it behind "^".
 double PatternValue(const NumberPattern& pattern, std::string_view module, double fallback) {
   for (const auto& [key, value] : pattern) {
-    if (key.starts_with('^') ? module == std::string_view(key).substr(1) : module == key || module.ends_with("." + key)) return value;
+    if (key.starts_with('^') ? module == std::string_view(key).substr(1) : module == key || module.ends_with("." + key))
+      return value;
   }
   return fallback;
 }
@@ -134,13 +139,16 @@ double PatternValue(const NumberPattern& pattern, std::string_view module, doubl
 const TensorEntry** PartSlot(AdapterPart& part, std::string_view tail) {
   if (tail == "lora_A.weight" || tail == "lora_A.default.weight") return &part.a;
   if (tail == "lora_B.weight" || tail == "lora_B.default.weight") return &part.b;
-  if (tail == "lora_magnitude_vector" || tail == "lora_magnitude_vector.weight" || tail == "lora_magnitude_vector.default.weight") {
+  if (tail == "lora_magnitude_vector" || tail == "lora_magnitude_vector.weight" ||
+      tail == "lora_magnitude_vector.default.weight") {
     return &part.magnitude;
   }
   return nullptr;
 }
 
-std::string_view AsBytes(const float* values, size_t count) { return {reinterpret_cast<const char*>(values), count * sizeof(float)}; }
+std::string_view AsBytes(const float* values, size_t count) {
+  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
+}
 
 }  // namespace
 
@@ -152,8 +160,9 @@ Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const Safete
     const std::string_view name = tensor.name;
     const size_t tail_at = name.find(".lora_");
     const auto unknown = [&] {
-      return BadInput("{}: tensor {}: expected {}model.layers.N.MODULE.lora_A.weight and the like, each once, found another name", path,
-                      Shown(tensor.name), kPrefix);
+      return BadInput(
+          "{}: tensor {}: expected {}model.layers.N.MODULE.lora_A.weight and the like, each once, found another name",
+          path, Shown(tensor.name), kPrefix);
     };
     if (!name.starts_with(kPrefix) || tail_at == std::string_view::npos) return unknown();
     const std::string module(name.substr(kPrefix.size(), tail_at - kPrefix.size()));
@@ -166,7 +175,8 @@ Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const Safete
     part.alpha = PatternValue(config.alpha_pattern, module, config.lora.alpha);
     const double rank = PatternValue(config.rank_pattern, module, static_cast<double>(config.lora.rank));
     if (slot == &part.a && !tensor.shape.empty() && static_cast<double>(tensor.shape[0]) != rank) {
-      return BadInput("{}: tensor {}: expected rank {} as adapter_config.json says, found {}", path, tensor.name, rank, tensor.shape[0]);
+      return BadInput("{}: tensor {}: expected rank {} as adapter_config.json says, found {}", path, tensor.name, rank,
+                      tensor.shape[0]);
     }
   }
   config.lora.targets = parts.Targets();
@@ -190,7 +200,8 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
     const std::string module = HfTensorName(m.projection, m.layer, "");
     const std::string path = module.substr(0, module.size() - 1);  // the empty suffix leaves a dot
     // What the scale was made from; patterns say where it is not the common one.
-    const double alpha = m.scale * adapter.user_scale * (lora.rslora ? std::sqrt(static_cast<double>(m.rank)) : static_cast<double>(m.rank));
+    const double alpha = m.scale * adapter.user_scale *
+                         (lora.rslora ? std::sqrt(static_cast<double>(m.rank)) : static_cast<double>(m.rank));
     if (m.rank != lora.rank) rank_pattern[path] = m.rank;
     if (std::abs(alpha - lora.alpha) > 1e-6 * std::abs(lora.alpha)) alpha_pattern[path] = alpha;
     const auto add = [&](const std::string& tail, Shape shape, size_t offset) {
@@ -203,22 +214,23 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
     add(".lora_B.weight", {m.out, m.rank}, m.b_offset);
     if (lora.dora) add(".lora_magnitude_vector", {m.out}, m.magnitude_offset);
   }
-  const Json config = {{"peft_type", "LORA"},
-                       {"task_type", "CAUSAL_LM"},
-                       {"base_model_name_or_path", lora.base_model_name.empty() ? base.source_path : lora.base_model_name},
-                       {"r", lora.rank},
-                       {"lora_alpha", lora.alpha},
-                       {"lora_dropout", lora.dropout},
-                       {"use_rslora", lora.rslora},
-                       {"use_dora", lora.dora},
-                       {"bias", "none"},
-                       {"fan_in_fan_out", false},
-                       {"inference_mode", true},
-                       {"init_lora_weights", true},
-                       {"target_modules", targets},
-                       {"modules_to_save", nullptr},
-                       {"rank_pattern", rank_pattern},
-                       {"alpha_pattern", alpha_pattern}};
+  const Json config = {
+      {"peft_type", "LORA"},
+      {"task_type", "CAUSAL_LM"},
+      {"base_model_name_or_path", lora.base_model_name.empty() ? base.source_path : lora.base_model_name},
+      {"r", lora.rank},
+      {"lora_alpha", lora.alpha},
+      {"lora_dropout", lora.dropout},
+      {"use_rslora", lora.rslora},
+      {"use_dora", lora.dora},
+      {"bias", "none"},
+      {"fan_in_fan_out", false},
+      {"inference_mode", true},
+      {"init_lora_weights", true},
+      {"target_modules", targets},
+      {"modules_to_save", nullptr},
+      {"rank_pattern", rank_pattern},
+      {"alpha_pattern", alpha_pattern}};
   HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/adapter_config.json", config.dump(2) + "\n"));
   return WriteSafetensors(folder + "/adapter_model.safetensors", {{"format", "pt"}}, tensors);
 }

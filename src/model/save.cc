@@ -19,29 +19,35 @@ namespace fs = std::filesystem;
 constexpr std::string_view kGgufSuffix = ".gguf";
 
 // What a folder base has beside config.json and weights, and its copy keeps.
-constexpr const char* kCompanions[] = {"tokenizer.json",     "tokenizer_config.json", "special_tokens_map.json",
-                                       "added_tokens.json",  "vocab.json",            "merges.txt",
-                                       "tokenizer.model",    "chat_template.jinja",   "chat_template.json",
+constexpr const char* kCompanions[] = {"tokenizer.json",
+                                       "tokenizer_config.json",
+                                       "special_tokens_map.json",
+                                       "added_tokens.json",
+                                       "vocab.json",
+                                       "merges.txt",
+                                       "tokenizer.model",
+                                       "chat_template.jinja",
+                                       "chat_template.json",
                                        "generation_config.json"};
 
 Status CheckType(std::optional<DType> type, bool gguf) {
   if (!type) return {};
   const bool plain = *type == DType::kF32 || *type == DType::kF16 || *type == DType::kBF16;
   if (plain || (gguf && CanEncode(*type))) return {};
-  return BadInput("type: expected F32, F16{} for a {}, found {}", gguf ? ", BF16, Q8_0, Q4_0, Q4_1, Q5_0 or Q5_1" : " or BF16",
-                  gguf ? "GGUF file" : "folder", NameOf(*type));
+  return BadInput("type: expected F32, F16{} for a {}, found {}",
+                  gguf ? ", BF16, Q8_0, Q4_0, Q4_1, Q5_0 or Q5_1" : " or BF16", gguf ? "GGUF file" : "folder",
+                  NameOf(*type));
 }
 
 // One source per tensor for either writer, which have the same fields.
 template <typename Source>
-Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<SavedTensor>& tensors, std::optional<DType> wanted,
-                                    std::string SavedTensor::* name) {
+Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<SavedTensor>& tensors,
+                                    std::optional<DType> wanted, std::string SavedTensor::*name) {
   std::vector<Source> sources;
   for (const SavedTensor& tensor : tensors) {
     HEW_ASSIGN(const DType type, saver.TypeOf(tensor, wanted));
-    sources.push_back({tensor.*name, type, tensor.shape, [&saver, &tensor, type](const ByteSink& write) {
-                         return saver.Write(tensor, type, write);
-                       }});
+    sources.push_back({tensor.*name, type, tensor.shape,
+                       [&saver, &tensor, type](const ByteSink& write) { return saver.Write(tensor, type, write); }});
   }
   return sources;
 }
@@ -49,12 +55,13 @@ Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<
 // The type most of the file is in: that of the first projection.
 template <typename Source>
 DType MainType(const std::vector<SavedTensor>& tensors, const std::vector<Source>& sources) {
-  const auto first = std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.matrix && t.projection; });
+  const auto first =
+      std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.matrix && t.projection; });
   return sources[static_cast<size_t>(first - tensors.begin())].dtype;
 }
 
-Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& path,
-                std::optional<DType> type) {
+Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                const std::string& path, std::optional<DType> type) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, true);
   const auto tensors = TensorsOf(base);
@@ -67,7 +74,8 @@ Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapte
 Status WriteCompanions(const Model& base, const GgufFile* gguf, const std::string& folder) {
   if (gguf) {
     HEW_ASSIGN(const auto files, TokenizerFilesFromGguf(gguf->metadata(), base.source_path));
-    for (const NamedFile& file : files) HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + file.name, file.content));
+    for (const NamedFile& file : files)
+      HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + file.name, file.content));
     return {};
   }
   for (const char* name : kCompanions) {
@@ -80,8 +88,8 @@ Status WriteCompanions(const Model& base, const GgufFile* gguf, const std::strin
   return {};
 }
 
-Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& folder,
-                  std::optional<DType> type) {
+Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                  const std::string& folder, std::optional<DType> type) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, false);
   const auto tensors = TensorsOf(base);
@@ -90,7 +98,8 @@ Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
   HEW_ASSIGN(const std::string config, ConfigJsonToSave(base, source.gguf(), MainType(tensors, sources)));
   HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", config));
   HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
-  return WriteSafetensors(folder + "/model.safetensors", {{"format", "pt"}, {std::string(kLineageKey), lineage}}, sources);
+  return WriteSafetensors(folder + "/model.safetensors", {{"format", "pt"}, {std::string(kLineageKey), lineage}},
+                          sources);
 }
 
 // A folder is filled under another name and appears whole.
@@ -114,9 +123,11 @@ Status SaveFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
 Status CheckSaveTarget(const Model& base, const std::string& path) {
   const bool gguf = path.ends_with(kGgufSuffix);
   std::error_code ignored;
-  if (fs::equivalent(path, base.source_path, ignored)) return BadInput("{}: expected a path other than the base's own", path);
+  if (fs::equivalent(path, base.source_path, ignored))
+    return BadInput("{}: expected a path other than the base's own", path);
   const fs::path parent = fs::path(path).parent_path();
-  if (!parent.empty() && !fs::is_directory(parent, ignored)) return BadInput("{}: expected an existing folder to write in", parent.string());
+  if (!parent.empty() && !fs::is_directory(parent, ignored))
+    return BadInput("{}: expected an existing folder to write in", parent.string());
   const bool folder = fs::is_directory(path, ignored);
   if (gguf && folder) return BadInput("{}: expected a file to write, found a folder", path);
   if (gguf || !fs::exists(path, ignored)) return {};
@@ -125,8 +136,8 @@ Status CheckSaveTarget(const Model& base, const std::string& path) {
   return BadInput("{}: expected a new or empty folder to write, found one with files in it", path);
 }
 
-Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const std::string& path,
-                 std::optional<DType> type) {
+Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                 const std::string& path, std::optional<DType> type) {
   const bool gguf = path.ends_with(kGgufSuffix);
   HEW_RETURN_IF_ERROR(CheckSaveTarget(base, path));
   HEW_RETURN_IF_ERROR(CheckType(type, gguf));

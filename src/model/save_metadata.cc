@@ -106,21 +106,22 @@ Result<std::string> LineageLine(const Model& base, std::span<const LoraAdapter* 
   for (const LoraAdapter* adapter : adapters) {
     const std::string_view bytes(reinterpret_cast<const char*>(adapter->parameters.data()),
                                  adapter->parameters.size() * sizeof(float));
-    line += fmt::format(" + {} rank {} alpha {} scale {} sha256:{}", adapter->config.dora ? "DoRA" : "LoRA", adapter->config.rank,
-                        adapter->config.alpha, adapter->user_scale, Sha256Hex(bytes));
+    line += fmt::format(" + {} rank {} alpha {} scale {} sha256:{}", adapter->config.dora ? "DoRA" : "LoRA",
+                        adapter->config.rank, adapter->config.alpha, adapter->user_scale, Sha256Hex(bytes));
   }
   return line;
 }
 
-Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<DType> wanted, DType projection_type,
-                                    const std::string& lineage) {
+Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<DType> wanted,
+                                    DType projection_type, const std::string& lineage) {
   GgufMetadata metadata;
   if (source) {
     metadata = source->metadata();
   } else {
     HEW_ASSIGN(metadata, MetadataOfFolder(base));
   }
-  if (const auto number = FileType(projection_type); number && (wanted || !source)) metadata.Set("general.file_type", *number);
+  if (const auto number = FileType(projection_type); number && (wanted || !source))
+    metadata.Set("general.file_type", *number);
   if (IsQuantized(projection_type)) metadata.Set("general.quantization_version", uint32_t{2});
   std::vector<std::string> steps;
   if (const auto before = metadata.GetArray<std::string>(kLineageKey); before && *before) steps = **before;

@@ -10,10 +10,10 @@
 namespace hew {
 
 struct PreTokenizerRule {
-  std::string_view pre;       // the name written to GGUF
-  Json normalizer;            // of tokenizer.json; null for none
+  std::string_view pre;  // the name written to GGUF
+  Json normalizer;       // of tokenizer.json; null for none
   Json pre_tokenizer;
-  bool adds_bos = false;      // llama.cpp adds BOS unless the file says otherwise
+  bool adds_bos = false;  // llama.cpp adds BOS unless the file says otherwise
   bool ignore_merges = false;
 };
 

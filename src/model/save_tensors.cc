@@ -42,7 +42,9 @@ SavedTensor Vocabulary(ModelTensor t, const Weight& w) {
 // Encodes one row; false when a value is no finite number of that type.
 bool EncodeChecked(DType type, std::span<const float> values, std::span<char> out) {
   constexpr float kLargestHalf = 65504, kLargestScale = kLargestHalf;  // quantised types have fp16 scales
-  const float limit = type == DType::kF32 || type == DType::kBF16 ? INFINITY : IsQuantized(type) ? kLargestScale : kLargestHalf;
+  const float limit = type == DType::kF32 || type == DType::kBF16 ? INFINITY
+                      : IsQuantized(type)                         ? kLargestScale
+                                                                  : kLargestHalf;
   for (float v : values) {
     if (!std::isfinite(v) || std::abs(v) > limit) return false;
   }
@@ -51,7 +53,8 @@ bool EncodeChecked(DType type, std::span<const float> values, std::span<char> ou
 }
 
 tl::unexpected<Error> DoesNotFit(const SavedTensor& tensor, DType type) {
-  return BadInput("tensor {}: expected finite numbers that fit {}, found one that does not", tensor.gguf_name, NameOf(type));
+  return BadInput("tensor {}: expected finite numbers that fit {}, found one that does not", tensor.gguf_name,
+                  NameOf(type));
 }
 
 }  // namespace
@@ -64,7 +67,8 @@ std::vector<SavedTensor> TensorsOf(const Model& model) {
     const LayerWeights& weights = model.layers[l];
     list.push_back(Named(ModelTensor::kInputNorm, layer, weights.input_norm));
     for (Projection p : kProjections) {
-      if (p == Projection::kGate) list.push_back(Named(ModelTensor::kPostAttentionNorm, layer, weights.post_attention_norm));
+      if (p == Projection::kGate)
+        list.push_back(Named(ModelTensor::kPostAttentionNorm, layer, weights.post_attention_norm));
       SavedTensor matrix = MatrixTensor(weights[p], GgufTensorName(p, layer), HfTensorName(p, layer));
       matrix.projection = LayerProjection{layer, p};
       list.push_back(std::move(matrix));
@@ -91,7 +95,8 @@ Result<ModelSource> ModelSource::Open(const Model& model) {
 }
 
 bool TensorSaver::IsAdapted(const SavedTensor& tensor) const {
-  return tensor.matrix && tensor.projection && std::any_of(adapters_.begin(), adapters_.end(), [&](const LoraAdapter* adapter) {
+  return tensor.matrix && tensor.projection &&
+         std::any_of(adapters_.begin(), adapters_.end(), [&](const LoraAdapter* adapter) {
            return adapter->Find(tensor.projection->layer, tensor.projection->projection) != nullptr;
          });
 }
@@ -114,8 +119,8 @@ Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<DType
     type = first && (first->dtype == DType::kF32 || first->dtype == DType::kBF16) ? first->dtype : DType::kF16;
   }
   if (!CarriesOver(tensor, type) && !CanEncode(type)) {
-    return BadInput("tensor {}: cannot write elements of type {}; say another with --type, for example Q8_0", tensor.gguf_name,
-                    NameOf(type));
+    return BadInput("tensor {}: cannot write elements of type {}; say another with --type, for example Q8_0",
+                    tensor.gguf_name, NameOf(type));
   }
   return type;
 }
@@ -145,7 +150,8 @@ Status TensorSaver::CopyRows(const SavedTensor& tensor, const ByteSink& write) c
 
 Status TensorSaver::WriteVector(const SavedTensor& tensor, DType type, const ByteSink& write) const {
   std::vector<float> values;
-  for (int64_t row : RowsInFileOrder(tensor, tensor.shape[0])) values.push_back((*tensor.vector)[static_cast<size_t>(row)]);
+  for (int64_t row : RowsInFileOrder(tensor, tensor.shape[0]))
+    values.push_back((*tensor.vector)[static_cast<size_t>(row)]);
   std::string bytes(static_cast<size_t>(RowBytes(type, tensor.shape[0])), '\0');
   if (!EncodeChecked(type, values, bytes)) return DoesNotFit(tensor, type);
   return write(bytes);

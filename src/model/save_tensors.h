@@ -18,10 +18,10 @@ namespace hew {
 struct SavedTensor {
   std::string gguf_name, hf_name;
   Shape shape;
-  const Weight* matrix = nullptr;              // one of the two
+  const Weight* matrix = nullptr;  // one of the two
   const std::vector<float>* vector = nullptr;
-  std::optional<LayerProjection> projection;   // of a projection's matrix or bias
-  bool vocabulary = false;                     // embedding or head
+  std::optional<LayerProjection> projection;  // of a projection's matrix or bias
+  bool vocabulary = false;                    // embedding or head
 };
 
 // Every tensor of the model, in the order of the forward pass.
@@ -46,8 +46,8 @@ using ByteSink = std::function<Status(std::string_view)>;
 class TensorSaver {
  public:
   // All arguments outlive the saver.
-  TensorSaver(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, const ModelSource& source,
-              bool to_gguf)
+  TensorSaver(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+              const ModelSource& source, bool to_gguf)
       : rt_(rt), base_(base), adapters_(adapters), source_(source), to_gguf_(to_gguf) {}
 
   // The type a tensor is written in. Error: one that cannot be encoded and is not simply carried over.

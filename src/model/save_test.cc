@@ -22,13 +22,16 @@ namespace fs = std::filesystem;
 constexpr const char* kGolden = HEW_SOURCE_DIR "/tests/golden/tiny_llama";
 constexpr int kVocab = 64;
 
-// Sixty tokens, two merges, a control token, a user-defined one; ids 62 and 63 are rows of the embedding without a token.
+// Sixty tokens, two merges, a control token, a user-defined one; ids 62 and 63 are rows of the embedding without a
+// token.
 Json TokenizerJson() {
   Json vocab = Json::object();
   for (int i = 0; i < 60; ++i) vocab["t" + std::to_string(i)] = i;
   Json json = Json::parse(R"({"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-    "added_tokens": [{"id": 60, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
-                     {"id": 61, "content": "<tool>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false}],
+    "added_tokens": [{"id": 60, "content": "<|end|>",
+                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+                     {"id": 61, "content": "<tool>",
+                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false}],
     "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
       {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]},
     "post_processor": null, "decoder": {"type": "ByteLevel"},
@@ -42,9 +45,11 @@ class SaveTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(MakeFolder(folder_.Path("base")));
-    for (const char* name : {"config.json", "model.safetensors"}) fs::copy(fs::path(kGolden) / name, folder_.Path("base"));
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::copy(fs::path(kGolden) / name, folder_.Path("base"));
     folder_.Put("base/tokenizer.json", TokenizerJson().dump());
-    folder_.Put("base/tokenizer_config.json", R"({"eos_token": {"content": "<|end|>"}, "chat_template": "{{ messages }}"})");
+    folder_.Put("base/tokenizer_config.json",
+                R"({"eos_token": {"content": "<|end|>"}, "chat_template": "{{ messages }}"})");
     folder_.Put("base/generation_config.json", R"({"eos_token_id": 60})");
     base_ = Load(folder_.Path("base"));
     ids_ = test::RandomIds(4, 24, kVocab);
@@ -54,12 +59,14 @@ class SaveTest : public testing::Test {
     EXPECT_TRUE(model) << model.error().message;
     return model ? *model : nullptr;
   }
-  std::string Saved(const std::string& name, const Model& base, std::span<const LoraAdapter* const> adapters, std::optional<DType> type) {
+  std::string Saved(const std::string& name, const Model& base, std::span<const LoraAdapter* const> adapters,
+                    std::optional<DType> type) {
     const auto status = SaveModel(rt_, base, adapters, folder_.Path(name), type);
     EXPECT_TRUE(status) << status.error().message;
     return folder_.Path(name);
   }
-  LoraAdapter Adapter(bool dora, std::vector<Projection> targets = {kProjections.begin(), kProjections.end()}, uint64_t seed = 5) {
+  LoraAdapter Adapter(bool dora, std::vector<Projection> targets = {kProjections.begin(), kProjections.end()},
+                      uint64_t seed = 5) {
     LoraConfig config;
     config.rank = 4;
     config.alpha = 6;
@@ -93,8 +100,9 @@ TEST_F(SaveTest, MergedComputesAsBaseAndAdapter) {
   const LoraAdapter* adapter = &lora;
   ASSERT_GT(MaxDifference(*base_, {&adapter, 1}, *base_), 1) << "an adapter that does nothing proves nothing";
   // Largest differences of logits, whose spread is about 3, that each type's rounding may cause in this model.
-  const std::pair<DType, double> types[] = {{DType::kF32, 1e-4}, {DType::kF16, 0.02}, {DType::kBF16, 0.15}, {DType::kQ8_0, 0.25},
-                                            {DType::kQ5_1, 2},   {DType::kQ5_0, 2},   {DType::kQ4_1, 4},    {DType::kQ4_0, 4}};
+  const std::pair<DType, double> types[] = {{DType::kF32, 1e-4},  {DType::kF16, 0.02}, {DType::kBF16, 0.15},
+                                            {DType::kQ8_0, 0.25}, {DType::kQ5_1, 2},   {DType::kQ5_0, 2},
+                                            {DType::kQ4_1, 4},    {DType::kQ4_0, 4}};
   for (const auto& [type, tolerance] : types) {
     const std::string path = Saved(std::string(NameOf(type)) + ".gguf", *base_, {&adapter, 1}, type);
     const double difference = MaxDifference(*base_, {&adapter, 1}, *Load(path));
@@ -171,7 +179,8 @@ TEST_F(SaveTest, GgufBaseKeepsItsMetadataAndUntouchedTensors) {
   const auto base = Load(first);
   const LoraAdapter lora = Adapter(false, {Projection::kV});
   const LoraAdapter* adapter = &lora;
-  const auto before = GgufFile::Open(first), after = GgufFile::Open(Saved("second.gguf", *base, {&adapter, 1}, std::nullopt));
+  const auto before = GgufFile::Open(first),
+             after = GgufFile::Open(Saved("second.gguf", *base, {&adapter, 1}, std::nullopt));
   ASSERT_TRUE(before && after);
   ASSERT_EQ(after->metadata().items().size(), before->metadata().items().size());
   for (const auto& [key, value] : before->metadata().items()) {
@@ -211,7 +220,8 @@ TEST_F(SaveTest, RefusesWhatWouldDoHarm) {
   folder_.Put("file", "precious");
   const auto base = Load(gguf);
   const auto before = Names();
-  const auto refuses = [&](const Model& model, const std::string& path, std::optional<DType> type, const std::string& mentions) {
+  const auto refuses = [&](const Model& model, const std::string& path, std::optional<DType> type,
+                           const std::string& mentions) {
     const auto status = SaveModel(rt_, model, {}, path, type);
     ASSERT_FALSE(status) << mentions;
     EXPECT_EQ(status.error().code, ErrorCode::kBadInput);
@@ -247,16 +257,28 @@ TEST_F(SaveTest, RefusesNumbersThatDoNotFit) {
 
 TEST_F(SaveTest, RefusesTokenizersThatGgufCannotSay) {
   const std::vector<std::pair<std::function<void(Json&)>, std::string>> cases = {
-      {[](Json& j) { j["pre_tokenizer"] = {{"type", "Whitespace"}}; }, "Whitespace"},
-      {[](Json& j) { j["normalizer"] = {{"type", "Lowercase"}}; }, "pre_tokenizer"},
+      {[](Json& j) {
+         j["pre_tokenizer"] = {{"type", "Whitespace"}};
+       },
+       "Whitespace"},
+      {[](Json& j) {
+         j["normalizer"] = {{"type", "Lowercase"}};
+       },
+       "pre_tokenizer"},
       {[](Json& j) { j["model"]["type"] = "Unigram"; }, "Unigram"},
       {[](Json& j) { j["model"]["byte_fallback"] = true; }, "byte_fallback"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = 64; }, "found 64"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = -1; }, "found -1"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = 1; }, "expected one token"},
       {[](Json& j) { j["model"].erase("vocab"); }, "model.vocab"},
-      {[](Json& j) { j["model"]["merges"] = {{"a", "b", "c"}}; }, "model.merges"},
-      {[](Json& j) { j["added_tokens"] = {{{"content", "x"}}}; }, "added_tokens"},
+      {[](Json& j) {
+         j["model"]["merges"] = {{"a", "b", "c"}};
+       },
+       "model.merges"},
+      {[](Json& j) {
+         j["added_tokens"] = {{{"content", "x"}}};
+       },
+       "added_tokens"},
       {[](Json& j) { j = Json::array(); }, "model.type"},
   };
   for (const auto& [change, mentions] : cases) {

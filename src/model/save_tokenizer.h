@@ -19,8 +19,8 @@ struct NamedFile {
 // Errors: metadata without a byte-level BPE, or one that tokenizer.json could not express with the same ids.
 Result<std::vector<NamedFile>> TokenizerFilesFromGguf(const GgufMetadata& metadata, const std::string& name);
 
-// Adds tokenizer.* of the folder's tokenizer.json and tokenizer_config.json, tokens filled up to `vocab_size` (the rows of
-// the embedding). `config` is the folder's config.json, for special ids that the tokenizer's files leave out.
+// Adds tokenizer.* of the folder's tokenizer.json and tokenizer_config.json, tokens filled up to `vocab_size` (the rows
+// of the embedding). `config` is the folder's config.json, for special ids that the tokenizer's files leave out.
 // Errors: no byte-level BPE, an id outside the vocabulary, or a pre-tokenizer that GGUF has no name for.
 Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vocab_size, GgufMetadata* metadata);
 

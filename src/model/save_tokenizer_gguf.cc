@@ -36,12 +36,16 @@ Result<Json> ReadOptionalJson(const std::string& path) {
 class VocabularyWriter {
  public:
   VocabularyWriter(const Json& json, std::string path, int64_t vocab_size)
-      : json_(json), path_(std::move(path)), tokens_(static_cast<size_t>(vocab_size)), types_(tokens_.size(), kUnused) {}
+      : json_(json),
+        path_(std::move(path)),
+        tokens_(static_cast<size_t>(vocab_size)),
+        types_(tokens_.size(), kUnused) {}
 
   Status Read() {
     const Json* model = Member(json_, "model");
     if (!model || TextOf(*model, "type") != "BPE") {
-      return BadInput("{}: model.type: expected BPE, found '{}'", path_, model ? Shown(TextOf(*model, "type")) : "none");
+      return BadInput("{}: model.type: expected BPE, found '{}'", path_,
+                      model ? Shown(TextOf(*model, "type")) : "none");
     }
     if (const Json* fallback = Member(*model, "byte_fallback"); fallback && *fallback == Json(true)) {
       return BadInput("{}: model.byte_fallback: expected false (byte-level BPE), found true", path_);
@@ -70,12 +74,13 @@ class VocabularyWriter {
   Status Put(const char* field, const std::string& token, const Json* id, int32_t type) {
     const bool whole = id && id->is_number_integer() && *id >= 0 && *id < static_cast<int64_t>(tokens_.size());
     if (!whole) {
-      return BadInput("{}: {}: '{}': expected an id below {} (the embedding's rows), found {}", path_, field, Shown(token),
-                      tokens_.size(), id ? Shown(id->dump()) : "none");
+      return BadInput("{}: {}: '{}': expected an id below {} (the embedding's rows), found {}", path_, field,
+                      Shown(token), tokens_.size(), id ? Shown(id->dump()) : "none");
     }
     const auto at = id->get<size_t>();
     if (types_[at] != kUnused && tokens_[at] != token) {
-      return BadInput("{}: {}: id {}: expected one token, found '{}' and '{}'", path_, field, at, Shown(tokens_[at]), Shown(token));
+      return BadInput("{}: {}: id {}: expected one token, found '{}' and '{}'", path_, field, at, Shown(tokens_[at]),
+                      Shown(token));
     }
     tokens_[at] = token;
     types_[at] = type;
@@ -102,9 +107,11 @@ class VocabularyWriter {
     for (const Json& merge : *merges) {
       const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
       if (!pair && !merge.is_string()) {
-        return BadInput("{}: model.merges: {}: expected two tokens, found {}", path_, merges_.size(), Shown(merge.dump()));
+        return BadInput("{}: model.merges: {}: expected two tokens, found {}", path_, merges_.size(),
+                        Shown(merge.dump()));
       }
-      merges_.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>());
+      merges_.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
+                             : merge.get<std::string>());
     }
     return {};
   }
@@ -123,18 +130,20 @@ Result<PreTokenizerRule> RuleOf(const Json& json, const std::string& path) {
   };
   auto rule = PreTokenizerLike(tree("normalizer"), tree("pre_tokenizer"));
   if (rule) return *std::move(rule);
-  return BadInput("{}: pre_tokenizer: expected that of one of {} (GGUF stores a name for it), found {}", path, KnownPreTokenizers(),
-                  Shown(tree("pre_tokenizer").dump(), 160));
+  return BadInput("{}: pre_tokenizer: expected that of one of {} (GGUF stores a name for it), found {}", path,
+                  KnownPreTokenizers(), Shown(tree("pre_tokenizer").dump(), 160));
 }
 
 // Whether the post-processor puts a special token before (`front`) or behind a single text.
 bool AddsSpecial(const Json& processor, bool front) {
   if (TextOf(processor, "type") == "Sequence") {
     const Json* list = Member(processor, "processors");
-    return list && list->is_array() && std::any_of(list->begin(), list->end(), [&](const Json& p) { return AddsSpecial(p, front); });
+    return list && list->is_array() &&
+           std::any_of(list->begin(), list->end(), [&](const Json& p) { return AddsSpecial(p, front); });
   }
   const Json* single = Member(processor, "single");
-  if (TextOf(processor, "type") != "TemplateProcessing" || !single || !single->is_array() || single->empty()) return false;
+  if (TextOf(processor, "type") != "TemplateProcessing" || !single || !single->is_array() || single->empty())
+    return false;
   return Member(front ? single->front() : single->back(), "SpecialToken") != nullptr;
 }
 

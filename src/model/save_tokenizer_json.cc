@@ -23,7 +23,8 @@ struct GgufVocabulary {
 Result<std::optional<int64_t>> SpecialId(const GgufMetadata& metadata, const std::string& key, size_t count) {
   if (!metadata.Find(key)) return std::optional<int64_t>();
   HEW_ASSIGN(const int64_t id, metadata.GetInt(key));
-  if (id < 0 || id >= static_cast<int64_t>(count)) return BadInput("{}: expected an id below {}, found {}", key, count, id);
+  if (id < 0 || id >= static_cast<int64_t>(count))
+    return BadInput("{}: expected an id below {}, found {}", key, count, id);
   return std::optional<int64_t>(id);
 }
 
@@ -35,12 +36,14 @@ Status CheckTokens(const GgufVocabulary& v) {
       return BadInput("tokenizer.ggml.tokens: {}: expected UTF-8, found {}", i, Shown(token));
     }
     if (!seen.insert(token).second) {
-      return BadInput("tokenizer.ggml.tokens: {}: expected every token once (tokenizer.json maps tokens to ids), found '{}' again",
-                      i, Shown(token));
+      return BadInput(
+          "tokenizer.ggml.tokens: {}: expected every token once (tokenizer.json maps tokens to ids), found '{}' again",
+          i, Shown(token));
     }
   }
   for (const std::string& merge : *v.merges) {
-    if (FindInvalidUtf8(merge) != std::string::npos) return BadInput("tokenizer.ggml.merges: expected UTF-8, found {}", Shown(merge));
+    if (FindInvalidUtf8(merge) != std::string::npos)
+      return BadInput("tokenizer.ggml.merges: expected UTF-8, found {}", Shown(merge));
   }
   return {};
 }
@@ -49,7 +52,8 @@ Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
   GgufVocabulary v;
   HEW_ASSIGN(const std::string model, metadata.GetString("tokenizer.ggml.model"));
   if (model != "gpt2") {
-    return BadInput("tokenizer.ggml.model: expected gpt2 (byte-level BPE), found {}: no folder can be made of it yet", Shown(model));
+    return BadInput("tokenizer.ggml.model: expected gpt2 (byte-level BPE), found {}: no folder can be made of it yet",
+                    Shown(model));
   }
   HEW_ASSIGN(const std::string pre, metadata.GetStringOr("tokenizer.ggml.pre", "gpt-2"));
   auto rule = PreTokenizerNamed(pre);
@@ -58,7 +62,8 @@ Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
   HEW_ASSIGN(v.tokens, metadata.GetArray<std::string>("tokenizer.ggml.tokens"));
   HEW_ASSIGN(v.types, metadata.GetArray<int32_t>("tokenizer.ggml.token_type"));
   HEW_ASSIGN(v.merges, metadata.GetArray<std::string>("tokenizer.ggml.merges"));
-  if (!v.tokens || !v.merges) return BadInput("tokenizer.ggml.{}: expected a list, found none", v.tokens ? "merges" : "tokens");
+  if (!v.tokens || !v.merges)
+    return BadInput("tokenizer.ggml.{}: expected a list, found none", v.tokens ? "merges" : "tokens");
   if (v.types && v.types->size() != v.tokens->size()) {
     return BadInput("tokenizer.ggml.token_type: expected {} entries, found {}", v.tokens->size(), v.types->size());
   }
@@ -95,7 +100,8 @@ Json AddedTokens(const GgufVocabulary& v) {
 // BOS and EOS around a text, or the plain byte-level step that changes no id.
 Json PostProcessor(const GgufVocabulary& v) {
   const bool bos = v.add_bos && v.bos, eos = v.add_eos && v.eos;
-  if (!bos && !eos) return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
+  if (!bos && !eos)
+    return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
   Json single = Json::array(), pair = Json::array(), special = Json::object();
   const auto add_special = [&](Json& list, int64_t id, int type_id) {
     const std::string& token = Spelling(v, id);
@@ -117,7 +123,8 @@ Json TokenizerJson(const GgufVocabulary& v) {
   Json vocab = Json::object();
   auto& items = vocab.get_ref<Json::object_t&>();  // appended without the search that operator[] makes
   items.reserve(v.tokens->size());
-  for (size_t i = 0; i < v.tokens->size(); ++i) static_cast<Json::object_t::Container&>(items).emplace_back((*v.tokens)[i], i);
+  for (size_t i = 0; i < v.tokens->size(); ++i)
+    static_cast<Json::object_t::Container&>(items).emplace_back((*v.tokens)[i], i);
   Json model = {{"type", "BPE"},
                 {"dropout", nullptr},
                 {"unk_token", nullptr},
@@ -128,14 +135,15 @@ Json TokenizerJson(const GgufVocabulary& v) {
                 {"ignore_merges", v.rule.ignore_merges}};
   model["vocab"] = std::move(vocab);
   model["merges"] = *v.merges;
-  Json json = {{"version", "1.0"},
-               {"truncation", nullptr},
-               {"padding", nullptr},
-               {"added_tokens", AddedTokens(v)},
-               {"normalizer", v.rule.normalizer},
-               {"pre_tokenizer", v.rule.pre_tokenizer},
-               {"post_processor", PostProcessor(v)},
-               {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}}};
+  Json json = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", AddedTokens(v)},
+      {"normalizer", v.rule.normalizer},
+      {"pre_tokenizer", v.rule.pre_tokenizer},
+      {"post_processor", PostProcessor(v)},
+      {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}}};
   json["model"] = std::move(model);
   return json;
 }
@@ -143,7 +151,8 @@ Json TokenizerJson(const GgufVocabulary& v) {
 Json TokenizerConfigJson(const GgufVocabulary& v, int64_t context_length) {
   Json json = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   if (context_length > 0) json["model_max_length"] = context_length;
-  for (const auto& [key, id] : {std::pair{"bos_token", v.bos}, {"eos_token", v.eos}, {"pad_token", v.pad}, {"unk_token", v.unk}}) {
+  for (const auto& [key, id] :
+       {std::pair{"bos_token", v.bos}, {"eos_token", v.eos}, {"pad_token", v.pad}, {"unk_token", v.unk}}) {
     if (id) json[key] = Spelling(v, *id);
   }
   if (!v.chat_template.empty()) json["chat_template"] = v.chat_template;

@@ -27,7 +27,8 @@ Status CheckTarget(const std::string& in, const std::string& out) {
   return {};
 }
 
-Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base, const LoraAdapter& in, const std::string& path) {
+Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base, const LoraAdapter& in,
+                                     const std::string& path) {
   HEW_ASSIGN(const LoraAdapter written, LoadAdapter(rt, path, *base.model));
   const LoraAdapter* a = &in;
   const LoraAdapter* b = &written;
@@ -43,13 +44,15 @@ Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base,
   return report;
 }
 
-Result<ExportReport> ConvertAdapter(const Runtime& rt, const std::string& in, const std::string& out, const std::string& base) {
+Result<ExportReport> ConvertAdapter(const Runtime& rt, const std::string& in, const std::string& out,
+                                    const std::string& base) {
   HEW_RETURN_IF_ERROR(CheckTarget(in, out));
   HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, base, {}));
   HEW_ASSIGN(const LoraAdapter adapter, LoadAdapter(rt, in, *opened.model));
   const std::string unchecked = UncheckedPath(out);
   const bool gguf = out.ends_with(".gguf");
-  Status status = gguf ? SaveGgufAdapter(adapter, *opened.model, unchecked) : SavePeftAdapter(adapter, *opened.model, unchecked);
+  Status status =
+      gguf ? SaveGgufAdapter(adapter, *opened.model, unchecked) : SavePeftAdapter(adapter, *opened.model, unchecked);
   Result<ExportReport> report;
   if (status) {
     report = CompareAdapters(rt, opened, adapter, unchecked);
@@ -71,8 +74,8 @@ bool IsAdapter(const std::string& path) {
   return type && *type == "adapter";
 }
 
-Result<ExportReport> Convert(const Runtime& rt, const std::string& in, const std::string& out, std::optional<DType> type,
-                             const std::string& base) {
+Result<ExportReport> Convert(const Runtime& rt, const std::string& in, const std::string& out,
+                             std::optional<DType> type, const std::string& base) {
   if (!IsAdapter(in)) {
     if (!base.empty()) return BadInput("--base: expected only with an adapter, found {} to convert", in);
     return MergeModel(rt, in, {}, out, type);

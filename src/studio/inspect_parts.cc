@@ -12,12 +12,14 @@ namespace {
 
 // "self_attn.q_proj" of a projection in either format; of others the name without layer number and ".weight".
 std::string ModuleOf(std::string name) {
-  for (std::string_view tail : {".lora_a", ".lora_b", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector", ".weight", ".bias"}) {
+  for (std::string_view tail :
+       {".lora_a", ".lora_b", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector", ".weight", ".bias"}) {
     if (name.ends_with(tail)) name.resize(name.size() - tail.size());
   }
   for (std::string_view head : {"base_model.model.", "model.layers.", "blk.", "model."}) {
     if (!name.starts_with(head)) continue;
-    if (const auto p = head == "blk." ? ParseGgufModule(name) : ParseHfModule(name)) return std::string(ModulePath(p->projection));
+    if (const auto p = head == "blk." ? ParseGgufModule(name) : ParseHfModule(name))
+      return std::string(ModulePath(p->projection));
     name.erase(0, head.size());
     const size_t digits = name.find_first_not_of("0123456789");
     if (digits != 0 && digits != std::string::npos && name[digits] == '.') name.erase(0, digits + 1);
@@ -31,7 +33,9 @@ std::string Thousands(int64_t value) {
   return text;
 }
 
-std::string Megabytes(const nlohmann::ordered_json& bytes) { return fmt::format("{:.1f} MB", bytes.get<double>() / 1e6); }
+std::string Megabytes(const nlohmann::ordered_json& bytes) {
+  return fmt::format("{:.1f} MB", bytes.get<double>() / 1e6);
+}
 
 std::string Line(const char* name, const std::string& value) { return fmt::format("  {:<14} {}\n", name, value); }
 
@@ -48,22 +52,25 @@ std::string TypeCounts(const nlohmann::ordered_json& tensors) {
 }
 
 std::string Scalar(const nlohmann::ordered_json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return value.is_string() ? value.get<std::string>()
+                           : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // The lines of a model that Hew runs: what people look for first.
 std::string ModelLines(const nlohmann::ordered_json& config) {
   const auto number = [&](const char* key) { return config[key].get<int64_t>(); };
-  return Line("layers", fmt::format("{}, hidden size {}, feed-forward size {}", number("num_hidden_layers"), number("hidden_size"),
-                                    number("intermediate_size"))) +
-         Line("attention", fmt::format("{} heads of {} on {} key/value heads", number("num_attention_heads"), number("head_dim"),
-                                       number("num_key_value_heads"))) +
-         Line("context", fmt::format("{} tokens, rotary base {}", number("max_position_embeddings"), config["rope_theta"].get<double>()));
+  return Line("layers", fmt::format("{}, hidden size {}, feed-forward size {}", number("num_hidden_layers"),
+                                    number("hidden_size"), number("intermediate_size"))) +
+         Line("attention", fmt::format("{} heads of {} on {} key/value heads", number("num_attention_heads"),
+                                       number("head_dim"), number("num_key_value_heads"))) +
+         Line("context", fmt::format("{} tokens, rotary base {}", number("max_position_embeddings"),
+                                     config["rope_theta"].get<double>()));
 }
 
 std::string OtherLines(const nlohmann::ordered_json& config) {
   std::string text;
-  for (const auto& [key, value] : config.items()) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", Shown(key), Shown(Scalar(value)));
+  for (const auto& [key, value] : config.items())
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", Shown(key), Shown(Scalar(value)));
   return text.empty() ? "" : Line("config", text);
 }
 
@@ -82,8 +89,8 @@ std::string ModuleLine(const nlohmann::ordered_json& modules) {
 
 nlohmann::ordered_json EmptyReport() {
   nlohmann::ordered_json report;
-  for (const char* key : {"architecture", "parameters", "parameters_unique", "parameters_by_module", "file_bytes", "memory_bytes",
-                          "config", "tokenizer", "chat_template"}) {
+  for (const char* key : {"architecture", "parameters", "parameters_unique", "parameters_by_module", "file_bytes",
+                          "memory_bytes", "config", "tokenizer", "chat_template"}) {
     report[key] = nullptr;
   }
   report["tensors"] = nlohmann::ordered_json::array();
@@ -108,16 +115,14 @@ void SetTensors(const std::vector<const TensorEntry*>& tensors, nlohmann::ordere
 nlohmann::ordered_json AdapterReport(const LoraConfig& config) {
   nlohmann::ordered_json targets = nlohmann::ordered_json::array();
   for (Projection p : config.targets) targets.push_back(ModuleName(p));
-  return {{"r", config.rank},
-          {"lora_alpha", config.alpha},
-          {"use_rslora", config.rslora},
-          {"use_dora", config.dora},
-          {"target_modules", targets},
-          {"base_model_name_or_path", config.base_model_name}};
+  return {{"r", config.rank},        {"lora_alpha", config.alpha}, {"use_rslora", config.rslora},
+          {"use_dora", config.dora}, {"target_modules", targets},  {"base_model_name_or_path", config.base_model_name}};
 }
 
 std::string Inspection::Text() const {
-  std::string text = path + "\n" + Line("kind", kind + (report["architecture"].is_string() ? ", " + Scalar(report["architecture"]) : ""));
+  std::string text =
+      path + "\n" +
+      Line("kind", kind + (report["architecture"].is_string() ? ", " + Scalar(report["architecture"]) : ""));
   const auto& tensors = report["tensors"];
   if (!tensors.empty()) {
     text += Line("parameters", Thousands(report["parameters"].get<int64_t>()));
@@ -125,19 +130,24 @@ std::string Inspection::Text() const {
       text += Line("", Thousands(report["parameters_unique"].get<int64_t>()) + " with shared ones counted once");
     }
   }
-  text += Line("file", Megabytes(report["file_bytes"]) + (tensors.empty() ? "" : fmt::format(", {} tensors: {}", tensors.size(), TypeCounts(tensors))));
+  text +=
+      Line("file", Megabytes(report["file_bytes"]) +
+                       (tensors.empty() ? "" : fmt::format(", {} tensors: {}", tensors.size(), TypeCounts(tensors))));
   if (report["memory_bytes"].is_number()) text += Line("in memory", Megabytes(report["memory_bytes"]));
   if (const auto& config = report["config"]; config.is_object()) {
     text += config.contains("num_hidden_layers") ? ModelLines(config) : OtherLines(config);
   }
   if (const auto& tokenizer = report["tokenizer"]; tokenizer.is_object()) {
-    text += Line("tokenizer", fmt::format("{}, {} tokens", Scalar(tokenizer["kind"]), Thousands(tokenizer["vocab_size"].get<int64_t>())));
+    text += Line("tokenizer", fmt::format("{}, {} tokens", Scalar(tokenizer["kind"]),
+                                          Thousands(tokenizer["vocab_size"].get<int64_t>())));
     const auto& chat = report["chat_template"];
-    text += Line("chat template", chat.is_string() ? fmt::format("{} bytes", chat.get_ref<const std::string&>().size()) : "none");
+    text += Line("chat template",
+                 chat.is_string() ? fmt::format("{} bytes", chat.get_ref<const std::string&>().size()) : "none");
   }
   if (!tensors.empty()) text += Line("where", ModuleLine(report["parameters_by_module"])) + "\n";
   for (const auto& tensor : tensors) {
-    text += fmt::format("  {:<44} {:<5} {}\n", Shown(Scalar(tensor["name"])), Scalar(tensor["type"]), tensor["shape"].dump());
+    text += fmt::format("  {:<44} {:<5} {}\n", Shown(Scalar(tensor["name"])), Scalar(tensor["type"]),
+                        tensor["shape"].dump());
   }
   return text;
 }

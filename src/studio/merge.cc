@@ -24,12 +24,13 @@ constexpr const char* kTexts[] = {
     "나 아침부터 아무것도 못 먹었어. 나 배 고파. 오늘 저녁에 뭐 먹을까?",
     "def fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n\nprint([fib(i) for i in range(10)])\n",
     "1234567890 + 98.6 = ?  100,000원; 3/4 cup; 2025-07-10T12:00:00Z",
-    "Ça va très bien, merci ! Größe, niño, Привет мир, 你好世界，今日は、مرحبا, שלום 🎉👩‍💻",
+    "Ça va très bien, merci ! Größe, niño, Привет мир, 你好世界，今日は、مرحبا, שלום "
+    "🎉👩‍💻",
     "  Two  spaces,\ttabs\r\nand\n\n\nlines   ",
     "<|im_start|>user\nHow do I get my money back?<|im_end|>\n<|im_start|>assistant\n",
 };
-constexpr int64_t kMaxTokens = 128;        // of one text
-constexpr double kLargeDifference = 0.5;   // of logits: about where greedy answers begin to change
+constexpr int64_t kMaxTokens = 128;       // of one text
+constexpr double kLargeDifference = 0.5;  // of logits: about where greedy answers begin to change
 
 std::vector<int32_t> Ids(const Tokenizer& tokenizer, const char* text, int64_t most) {
   auto ids = tokenizer.Encode(text, {.add_special = true, .parse_special = true});
@@ -37,7 +38,8 @@ std::vector<int32_t> Ids(const Tokenizer& tokenizer, const char* text, int64_t m
   return ids;
 }
 
-Matrix LogitsOf(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters, std::span<const int32_t> ids) {
+Matrix LogitsOf(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
+                std::span<const int32_t> ids) {
   KvCache cache(rt, model.config, static_cast<int64_t>(ids.size()));
   const SequenceRows rows{ids, &cache};
   const Matrix hidden = DecoderForward(rt, model, adapters, {&rows, 1});
@@ -61,10 +63,12 @@ Status CompareTokenizers(const Tokenizer& base, const Tokenizer& written, const 
     }
   }
   if (base.eos() != written.eos() || base.bos() != written.bos()) {
-    return BadInput("{}: tokenizer: expected the base's BOS {} and EOS {}, found {} and {}", path, base.bos().value_or(-1),
-                    base.eos().value_or(-1), written.bos().value_or(-1), written.eos().value_or(-1));
+    return BadInput("{}: tokenizer: expected the base's BOS {} and EOS {}, found {} and {}", path,
+                    base.bos().value_or(-1), base.eos().value_or(-1), written.bos().value_or(-1),
+                    written.eos().value_or(-1));
   }
-  if (base.chat_template() != written.chat_template()) return BadInput("{}: chat_template: expected the base's, found another", path);
+  if (base.chat_template() != written.chat_template())
+    return BadInput("{}: chat_template: expected the base's, found another", path);
   return {};
 }
 
@@ -73,10 +77,12 @@ std::string Advice(const ExportReport& report, std::optional<DType> type, DType 
   const DType used = type.value_or(written);
   if (!IsQuantized(used)) return "the sum does not fit its type well: F32 would be nearer";
   const char* better = used == DType::kQ8_0 ? "F16" : "Q8_0 or F16";
-  return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(used), better);
+  return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(used),
+                     better);
 }
 
-Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path, std::optional<DType> type) {
+Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path,
+                             std::optional<DType> type) {
   HEW_ASSIGN(const auto written, LoadModel(rt, path));
   HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(path));
   HEW_RETURN_IF_ERROR(CompareTokenizers(*opened.tokenizer, *tokenizer, path));

@@ -16,16 +16,17 @@ namespace hew {
 
 struct ExportReport {
   std::string path;
-  std::string sha256;            // of the file; of a folder as DigestOfModel
-  uint64_t bytes = 0;            // of the file, or of the folder's weights
-  double max_logit_diff = 0;     // over the fixed texts, both sides in fp32
-  double mean_logit_diff = 0;    // mean of |difference|
-  size_t compared_tokens = 0;    // whose ids were the same and whose logits were compared
-  std::string advice;            // what to do about a large difference; "" when it is small
+  std::string sha256;          // of the file; of a folder as DigestOfModel
+  uint64_t bytes = 0;          // of the file, or of the folder's weights
+  double max_logit_diff = 0;   // over the fixed texts, both sides in fp32
+  double mean_logit_diff = 0;  // mean of |difference|
+  size_t compared_tokens = 0;  // whose ids were the same and whose logits were compared
+  std::string advice;          // what to do about a large difference; "" when it is small
 };
 
-// Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel. The file appears under its
-// name after it was compared: token ids that differ from the base's are an error. Nothing is left behind on failure.
+// Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel. The file appears under
+// its name after it was compared: token ids that differ from the base's are an error. Nothing is left behind on
+// failure.
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
                                 const std::string& out, std::optional<DType> type);
 
