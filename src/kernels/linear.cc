@@ -215,12 +215,12 @@ void Outer(const Runtime& rt, const LinearKernels& kernels, ConstMatrixView a, C
       .rows = a.cols,
       .cols = b.cols,
       .steps = CeilDiv(a.rows, kernels.group),
-      .pack_strip = [&](int64_t row, int count,
-                        uint32_t* strip) { kernels.pack_columns(InputOf(a, 0, row), a.rows, count, kernels.strip_rows, strip); },
+      .pack_strip = [&](int64_t row, int,
+                        uint32_t* strip) { kernels.pack_columns(InputOf(a, 0, row), a.rows, a.cols - row, kernels.strip_rows, strip); },
       .pack_panel =
           [&](int64_t panel, uint32_t* out_panel) {
-            const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, b.cols - panel * kPanelCols));
-            kernels.pack_columns(InputOf(b, 0, panel * kPanelCols), b.rows, cols, kPanelCols, out_panel);
+            const int64_t col = panel * kPanelCols;
+            kernels.pack_columns(InputOf(b, 0, col), b.rows, b.cols - col, kPanelCols, out_panel);
           },
   };
   Multiply(rt, kernels, product, out);

@@ -47,8 +47,9 @@ struct LinearKernels {
   void (*convert_row)(const LinearInput& x, int64_t cols, uint32_t* out);
   // strip = rows [0, rows) of x, the contracted index along its columns; rows past the end are zero.
   void (*pack_rows)(const LinearInput& x, int rows, int64_t cols, uint32_t* strip);
-  // out [ceil(rows / group)][width] = columns [0, cols) of x, the contracted index along its rows. width is strip_rows or 32.
-  void (*pack_columns)(const LinearInput& x, int64_t rows, int cols, int width, uint32_t* out);
+  // out [ceil(rows / group)][width] = the first `width` of the `cols` columns left in x, the contracted index along its rows.
+  // width is strip_rows or 32; a panel's columns past the end are zero.
+  void (*pack_columns)(const LinearInput& x, int64_t rows, int64_t cols, int width, uint32_t* out);
   // Columns [16 half, 16 half + 16) of a panel = the 16 rows of a tile, dequantised, contracted along `cols`.
   void (*pack_tile)(TileFormat format, const uint8_t* tile, int64_t cols, int half, uint32_t* panel);
   // 16 / group steps of a panel = 32 columns (`chunk`) of a tile, dequantised, contracted along its 16 rows.

@@ -4,6 +4,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/cpu/linear_each.h"
+
 namespace hew::avx2 {
 namespace {
 
@@ -111,37 +113,54 @@ inline void StoreBf16(void* p, Vec v) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
 }
 
-inline void Transpose8(__m256* r) {
-  __m256 t[8];
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-  }
-  __m256 s[8];
-  for (int i = 0; i < 8; i += 4) {
-    s[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-    s[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-    s[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    s[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm256_permute2f128_ps(s[i], s[i + 4], 0x20);
-    r[i + 4] = _mm256_permute2f128_ps(s[i], s[i + 4], 0x31);
-  }
+HEW_LINEAR_INLINE void Transpose8(__m256* r) {
+  __m256 t[8], s[8];
+  Each<4>([&](auto i) HEW_LINEAR_LAMBDA {
+    constexpr int at = i.value * 2;
+    t[at] = _mm256_unpacklo_ps(r[at], r[at + 1]);
+    t[at + 1] = _mm256_unpackhi_ps(r[at], r[at + 1]);
+  });
+  Each<2>([&](auto i) HEW_LINEAR_LAMBDA {
+    constexpr int at = i.value * 4;
+    s[at] = _mm256_shuffle_ps(t[at], t[at + 2], 0x44);
+    s[at + 1] = _mm256_shuffle_ps(t[at], t[at + 2], 0xee);
+    s[at + 2] = _mm256_shuffle_ps(t[at + 1], t[at + 3], 0x44);
+    s[at + 3] = _mm256_shuffle_ps(t[at + 1], t[at + 3], 0xee);
+  });
+  Each<4>([&](auto i) HEW_LINEAR_LAMBDA {
+    r[i.value] = _mm256_permute2f128_ps(s[i.value], s[i.value + 4], 0x20);
+    r[i.value + 4] = _mm256_permute2f128_ps(s[i.value], s[i.value + 4], 0x31);
+  });
 }
-inline void Transpose(Vec* r) {
+
+// An 8 x 8 quarter at a time: the whole does not fit the registers.
+HEW_LINEAR_INLINE void Transpose(Vec* r) {
   __m256 part[4][8];
-  for (int i = 0; i < 8; ++i) {
+  Each<8>([&](auto n) HEW_LINEAR_LAMBDA {
+    constexpr int i = n.value;
     part[0][i] = r[i].lo;
     part[1][i] = r[i].hi;
     part[2][i] = r[i + 8].lo;
     part[3][i] = r[i + 8].hi;
-  }
+  });
   for (auto& p : part) Transpose8(p);
-  for (int i = 0; i < 8; ++i) {
+  Each<8>([&](auto n) HEW_LINEAR_LAMBDA {
+    constexpr int i = n.value;
     r[i] = {part[0][i], part[2][i]};
     r[i + 8] = {part[1][i], part[3][i]};
-  }
+  });
+}
+
+// Sixteen steps of six rows, transposed to [16][6]; the last two lanes lie in the slack.
+HEW_LINEAR_INLINE void StoreStrip(const Vec* row, uint32_t* strip) {
+  float* out = reinterpret_cast<float*>(strip);
+  const __m256 zero = _mm256_setzero_ps();
+  __m256 low[8] = {row[0].lo, row[1].lo, row[2].lo, row[3].lo, row[4].lo, row[5].lo, zero, zero};
+  Transpose8(low);
+  Each<8>([&](auto i) HEW_LINEAR_LAMBDA { _mm256_storeu_ps(out + i.value * kStripRows, low[i.value]); });
+  __m256 high[8] = {row[0].hi, row[1].hi, row[2].hi, row[3].hi, row[4].hi, row[5].hi, zero, zero};
+  Transpose8(high);
+  Each<8>([&](auto i) HEW_LINEAR_LAMBDA { _mm256_storeu_ps(out + (i.value + 8) * kStripRows, high[i.value]); });
 }
 
 }  // namespace

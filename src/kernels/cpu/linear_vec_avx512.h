@@ -4,6 +4,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "kernels/cpu/linear_each.h"
+
 namespace hew::HEW_LINEAR {
 namespace {
 
@@ -87,31 +89,38 @@ inline Vec MulAdd(Vec acc, Vec a, Vec b) {
 inline Vec MulAdd(Vec acc, Vec a, Vec b) { return Fma(a, b, acc); }
 #endif
 
-// Four rounds: single lanes, pairs of lanes, 128-bit and 256-bit quarters.
-inline void Transpose(Vec* r) {
+// In rounds: single lanes, pairs of lanes, and twice quarters of 128 bits.
+HEW_LINEAR_INLINE void Transpose(Vec* r) {
   Vec t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
-    r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-    r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-    r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-  }
-  for (int i = 0; i < 4; ++i) {  // t[j]: quarters 0 and 2 (first eight) or 1 and 3 of rows i, i + 4 and i + 8, i + 12
-    t[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
-    t[i + 8] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-    t[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88);
-    r[i + 8] = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd);
-    r[i + 4] = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
-    r[i + 12] = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
-  }
+  Each<8>([&](auto i) HEW_LINEAR_LAMBDA {
+    constexpr int at = i.value * 2;
+    t[at] = _mm512_unpacklo_ps(r[at], r[at + 1]);
+    t[at + 1] = _mm512_unpackhi_ps(r[at], r[at + 1]);
+  });
+  Each<4>([&](auto i) HEW_LINEAR_LAMBDA {
+    constexpr int at = i.value * 4;
+    r[at] = _mm512_shuffle_ps(t[at], t[at + 2], 0x44);
+    r[at + 1] = _mm512_shuffle_ps(t[at], t[at + 2], 0xee);
+    r[at + 2] = _mm512_shuffle_ps(t[at + 1], t[at + 3], 0x44);
+    r[at + 3] = _mm512_shuffle_ps(t[at + 1], t[at + 3], 0xee);
+  });
+  Each<4>([&](auto n) HEW_LINEAR_LAMBDA {
+    constexpr int i = n.value;
+    const Vec even = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88), odd = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+    const Vec even8 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88), odd8 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    r[i] = _mm512_shuffle_f32x4(even, even8, 0x88);
+    r[i + 8] = _mm512_shuffle_f32x4(even, even8, 0xdd);
+    r[i + 4] = _mm512_shuffle_f32x4(odd, odd8, 0x88);
+    r[i + 12] = _mm512_shuffle_f32x4(odd, odd8, 0xdd);
+  });
+}
+
+// Sixteen steps of twelve rows, transposed to [16][12]; the last four lanes lie in the slack.
+HEW_LINEAR_INLINE void StoreStrip(const Vec* row, uint32_t* strip) {
+  Vec block[16];
+  Each<16>([&](auto i) HEW_LINEAR_LAMBDA { block[i.value] = i.value < kStripRows ? row[i.value < kStripRows ? i.value : 0] : Zero(); });
+  Transpose(block);
+  Each<16>([&](auto i) HEW_LINEAR_LAMBDA { StoreVec(strip + i.value * kStripRows, block[i.value]); });
 }
 
 }  // namespace

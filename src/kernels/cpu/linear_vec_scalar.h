@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/float16.h"
+#include "kernels/cpu/linear_each.h"
 
 namespace hew::scalar {
 namespace {
@@ -89,6 +90,13 @@ inline void Transpose(Vec* r) {
       r[i].lane[j] = r[j].lane[i];
       r[j].lane[i] = t;
     }
+  }
+}
+
+// Sixteen steps of kStripRows rows, transposed.
+inline void StoreStrip(const Vec* row, uint32_t* strip) {
+  for (int s = 0; s < 16; ++s) {
+    for (int r = 0; r < kStripRows; ++r) __builtin_memcpy(strip + s * kStripRows + r, &row[r].lane[s], 4);
   }
 }
 
