@@ -22,6 +22,7 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
   if (context.common.json) {
     nlohmann::ordered_json json = {{"path", report.path},
                                    {"sha256", report.sha256},
+                                   {"type", NameOf(report.type)},
                                    {"bytes", report.bytes},
                                    {"max_logit_diff", report.max_logit_diff},
                                    {"mean_logit_diff", report.mean_logit_diff},
@@ -31,7 +32,8 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
     context.PrintJson(json);
     return kExitDone;
   }
-  fmt::print("wrote {} ({:.1f} MB)\nsha256 {}\n", report.path, static_cast<double>(report.bytes) / 1e6, report.sha256);
+  fmt::print("wrote {} ({}, {:.1f} MB)\nsha256 {}\n", report.path, NameOf(report.type),
+             static_cast<double>(report.bytes) / 1e6, report.sha256);
   fmt::print(
       "opened again: the same token ids on {} tokens of text; logits differ by at most {:.4g} ({:.2g} on average)\n",
       report.compared_tokens, report.max_logit_diff, report.mean_logit_diff);
@@ -53,9 +55,7 @@ Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
   return Show(context, report);
 }
 
-constexpr const char* kTypeHelp =
-    "F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0; the input's own when left out (F16 in a folder made of quantised "
-    "weights)";
+constexpr const char* kTypes = "F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0; when left out, the input's own ";
 
 }  // namespace
 
@@ -68,7 +68,7 @@ void AddExportCommands(CLI::App& app, CommandContext& context) {
                    "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated")
       ->required();
   merge->add_option("--out", options->out, "a file ending in .gguf, or a folder for Transformers")->required();
-  merge->add_option("--type", options->type, kTypeHelp);
+  merge->add_option("--type", options->type, std::string(kTypes) + "(quantised ones: Q8_0, and F16 in a folder)");
   merge->footer("Example:\n  hew merge --base model.gguf --adapter my-adapter --out merged.gguf --type F16");
   merge->callback([&context, options] { context.run = [&context, options] { return RunMerge(context, *options); }; });
 
@@ -77,7 +77,7 @@ void AddExportCommands(CLI::App& app, CommandContext& context) {
   convert->add_option("IN", convert_options->in, "a .gguf file, a model folder, a PEFT folder or a GGUF LoRA file")
       ->required();
   convert->add_option("OUT", convert_options->out, "a file ending in .gguf, or a folder")->required();
-  convert->add_option("--type", convert_options->type, kTypeHelp);
+  convert->add_option("--type", convert_options->type, std::string(kTypes) + "(quantised ones in a folder: F16)");
   convert->add_option("--base", convert_options->base, "the model an adapter was trained on");
   convert->footer(
       "Example:\n  hew convert model.gguf model-folder --type BF16\n  hew convert my-adapter my-adapter.gguf --base "

@@ -67,22 +67,28 @@ Status CompareTokenizers(const Tokenizer& base, const Tokenizer& written, const 
                     base.bos().value_or(-1), base.eos().value_or(-1), written.bos().value_or(-1),
                     written.eos().value_or(-1));
   }
-  if (base.chat_template() != written.chat_template())
+  if (base.chat_template() != written.chat_template()) {
     return BadInput("{}: chat_template: expected the base's, found another", path);
+  }
   return {};
 }
 
-std::string Advice(const ExportReport& report, std::optional<DType> type, DType written) {
+std::string Advice(const ExportReport& report) {
   if (report.max_logit_diff <= kLargeDifference) return "";
-  const DType used = type.value_or(written);
-  if (!IsQuantized(used)) return "the sum does not fit its type well: F32 would be nearer";
-  const char* better = used == DType::kQ8_0 ? "F16" : "Q8_0 or F16";
-  return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(used),
-                     better);
+  if (!IsQuantized(report.type)) return "the sum does not fit its type well: F32 would be nearer";
+  return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(report.type),
+                     report.type == DType::kQ8_0 ? "F16" : "Q8_0 or F16");
 }
 
-Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path,
-                             std::optional<DType> type) {
+// What is written when the user names no type: the base's own, but no fewer than eight bits under an adapter, whose
+// small changes would drown in the rounding. A folder takes SaveModel's choice.
+std::optional<DType> DefaultType(const OpenedModel& opened, const std::string& out) {
+  const DType own = opened.model->layers[0][Projection::kQ].type;
+  const bool rounds = !opened.adapters.empty() && IsQuantized(own) && out.ends_with(".gguf");
+  return rounds ? std::optional(DType::kQ8_0) : std::nullopt;
+}
+
+Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path) {
   HEW_ASSIGN(const auto written, LoadModel(rt, path));
   HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(path));
   HEW_RETURN_IF_ERROR(CompareTokenizers(*opened.tokenizer, *tokenizer, path));
@@ -90,7 +96,8 @@ Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const
   for (const auto& adapter : opened.adapters) adapters.push_back(adapter.get());
   ExportReport report;
   HEW_RETURN_IF_ERROR(CompareLogits(rt, *opened.model, adapters, *written, {}, *opened.tokenizer, &report));
-  report.advice = Advice(report, type, written->layers[0][Projection::kQ].type);
+  report.type = written->layers[0][Projection::kQ].type;
+  report.advice = Advice(report);
   HEW_ASSIGN(report.sha256, DigestOfModel(path));
   report.bytes = fs::file_size(fs::is_directory(path) ? path + "/model.safetensors" : path);
   return report;
@@ -144,10 +151,11 @@ Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, cons
   HEW_RETURN_IF_ERROR(CheckSaveTarget(*opened.model, out));
   std::vector<const LoraAdapter*> list;
   for (const auto& adapter : opened.adapters) list.push_back(adapter.get());
+  if (!type) type = DefaultType(opened, out);
   const std::string unchecked = UncheckedPath(out);
   Status status = SaveModel(fp32, *opened.model, list, unchecked, type);
   if (!status) return tl::unexpected(std::move(status).error());  // it left nothing
-  auto report = Compare(fp32, opened, unchecked, type);
+  auto report = Compare(fp32, opened, unchecked);
   status = report ? Status() : Status(tl::unexpected(report.error()));
   HEW_RETURN_IF_ERROR(KeepOrRemove(std::move(status), unchecked, out));
   report->path = out;

@@ -17,6 +17,7 @@ namespace hew {
 struct ExportReport {
   std::string path;
   std::string sha256;          // of the file; of a folder as DigestOfModel
+  DType type = DType::kF32;    // of most weights
   uint64_t bytes = 0;          // of the file, or of the folder's weights
   double max_logit_diff = 0;   // over the fixed texts, both sides in fp32
   double mean_logit_diff = 0;  // mean of |difference|
@@ -24,9 +25,9 @@ struct ExportReport {
   std::string advice;          // what to do about a large difference; "" when it is small
 };
 
-// Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel. The file appears under
-// its name after it was compared: token ids that differ from the base's are an error. Nothing is left behind on
-// failure.
+// Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel; without a type a
+// quantised base with adapters becomes Q8_0 in GGUF. The file appears under its name after it was compared: token ids
+// that differ from the base's are an error. Nothing is left behind on failure.
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
                                 const std::string& out, std::optional<DType> type);
 
