@@ -94,10 +94,8 @@ RC_GTEST_PROP(Attention, EverySetAgreesWithTheReference, ()) {
     AttentionBackward(rt, b.shape, b.q.view(), b.segments, got.out.view(), got.lse.data(), b.d_out.view(), d.d_q.view(),
                       d.d_k.view(), d.d_v.view());
     RC_ASSERT(Difference(d.d_v.view(), want_d.d_v.view()) < tolerance);
-    if (b.shape.window != 1) {  // one key: the gradient of the scores is zero, and only its rounding would be compared
-      RC_ASSERT(Difference(d.d_q.view(), want_d.d_q.view()) < 2 * tolerance);
-      RC_ASSERT(Difference(d.d_k.view(), want_d.d_k.view()) < 2 * tolerance);
-    }
+    RC_ASSERT(Difference(d.d_q.view(), want_d.d_q.view(), 0.1) < 2 * tolerance);
+    RC_ASSERT(Difference(d.d_k.view(), want_d.d_k.view(), 0.1) < 2 * tolerance);
   }
 }
 

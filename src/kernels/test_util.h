@@ -53,9 +53,10 @@ inline Matrix CopyOf(ConstMatrixView x, DType type) {
   return m;
 }
 
-// Root mean square of the difference, relative to b's. A value that is not finite counts as very far.
-inline double Difference(ConstMatrixView a, ConstMatrixView b) {
-  double sum = 0, size = 1e-30;
+// Root mean square of the difference, relative to b's and at least to `floor`: where values cancel, only the rounding
+// of what they are made of would be compared. A value that is not finite counts as very far.
+inline double Difference(ConstMatrixView a, ConstMatrixView b, double floor = 1e-30) {
+  double sum = 0, size = 0;
   for (int64_t r = 0; r < a.rows; ++r) {
     for (int64_t c = 0; c < a.cols; ++c) {
       const double d = ref::Get(a, r, c) - ref::Get(b, r, c);
@@ -63,7 +64,7 @@ inline double Difference(ConstMatrixView a, ConstMatrixView b) {
       size += ref::Get(b, r, c) * ref::Get(b, r, c);
     }
   }
-  return std::sqrt(sum / size);
+  return std::sqrt(sum / (size + floor * floor * static_cast<double>(a.rows * a.cols)));
 }
 
 inline bool SameBits(ConstMatrixView a, ConstMatrixView b) {
