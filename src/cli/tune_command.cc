@@ -24,10 +24,23 @@ struct TuneOptions {
   CLI::Option* seed = nullptr;
 };
 
+// "learning rate (0.0005)"
+std::string HelpOf(const SettingSpec& spec, const nlohmann::ordered_json& defaults) {
+  const auto& value = defaults[std::string(spec.name)];
+  std::string text(spec.help);
+  if (!spec.choices.empty()) text += ": " + std::string(spec.choices);
+  if (value.is_number()) return fmt::format("{} ({:g})", text, value.get<double>());
+  if (value.is_string() && !value.get<std::string>().empty())
+    return fmt::format("{} ({})", text, value.get<std::string>());
+  if (value.is_boolean() && value.get<bool>()) return text + " (yes)";
+  return text;
+}
+
 void AddSettingFlags(CLI::App* command, TuneOptions* options) {
+  const auto defaults = SettingsToJson(TuneSettings());
   for (const auto& spec : TuneSettingSpecs()) {
     if (spec.name == "seed") continue;  // every command has it
-    const std::string name(spec.name), flag = FlagOf(spec), help(spec.help);
+    const std::string name(spec.name), flag = FlagOf(spec), help = HelpOf(spec, defaults);
     CLI::Option* option = nullptr;
     if (std::holds_alternative<bool TuneSettings::*>(spec.field)) {
       option = command->add_flag(flag + ",!--no-" + flag.substr(2), options->switches[name], help);
@@ -76,11 +89,15 @@ Result<bool> KnowsTools(const OpenedModel& opened, const std::string& template_p
 }
 
 void PrintReport(const TuneReport& report) {
-  const std::string eval = report.eval_loss ? fmt::format(", {:.4f} on the evaluation rows (best: step {})", *report.eval_loss, report.best_step) : "";
-  fmt::print("{} steps in {}{}: loss {:.4f}{}\n", report.steps, HumanDuration(report.seconds), report.stopped_early ? ", stopped early" : "",
-             report.train_loss, eval);
+  const std::string eval = report.eval_loss ? fmt::format(", {:.4f} on the evaluation rows (best: step {})",
+                                                          *report.eval_loss, report.best_step)
+                                            : "";
+  fmt::print("{} steps in {}{}: loss {:.4f}{}\n", report.steps, HumanDuration(report.seconds),
+             report.stopped_early ? ", stopped early" : "", report.train_loss, eval);
   fmt::print("{:.0f} useful tokens a second{}, {} of memory at most\n", report.tokens_per_s,
-             report.machine_share ? fmt::format(" ({:.0f}% of what this machine's products can do)", 100 * *report.machine_share) : "",
+             report.machine_share
+                 ? fmt::format(" ({:.0f}% of what this machine's products can do)", 100 * *report.machine_share)
+                 : "",
              HumanBytes(report.peak_rss_bytes));
   fmt::print("the adapter is in {}\n", report.adapter);
 }
@@ -121,7 +138,8 @@ void AddTuneCommand(CLI::App& app, CommandContext& context) {
       "Example:\n"
       "  hew tune --base model.gguf --data my.jsonl --out my-adapter\n"
       "where a line of my.jsonl is\n"
-      "  {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\", \"content\": \"...\"}]}");
+      "  {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\", \"content\": "
+      "\"...\"}]}");
   tune->callback([&context, options] { context.run = [&context, options] { return RunTune(context, *options); }; });
 }
 

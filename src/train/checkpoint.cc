@@ -55,7 +55,8 @@ Status CheckIdentity(const std::string& path, const Json& saved, const RunIdenti
   for (const auto& [key, value] : now.items()) {
     const auto found = saved.find(key);
     if (found == saved.end()) return BadInput("{}: {}: expected a value of the run, found none", path, key);
-    if (*found != value) return BadInput("{}: {}: expected {} (as the run began), found {}", path, key, found->dump(), value.dump());
+    if (*found != value)
+      return BadInput("{}: {}: expected {} (as the run began), found {}", path, key, found->dump(), value.dump());
   }
   return {};
 }
@@ -65,14 +66,19 @@ Status ReadFields(const std::string& path, const Json& json, TrainState* state) 
   VisitFields(*state, [&](const char* name, auto& field) {
     const auto found = json.find(name);
     using Field = std::decay_t<decltype(field)>;
-    const bool fits = found != json.end() && (std::is_same_v<Field, double> ? found->is_number() : found->is_number_integer());
-    if (!fits) wrong = name;
-    else field = found->template get<Field>();
+    const bool fits =
+        found != json.end() && (std::is_same_v<Field, double> ? found->is_number() : found->is_number_integer());
+    if (!fits)
+      wrong = name;
+    else
+      field = found->template get<Field>();
   });
   VisitOptionals(*state, [&](const char* name, std::optional<double>& field) {
     const auto found = json.find(name);
-    if (found == json.end() || !(found->is_null() || found->is_number())) wrong = name;
-    else if (found->is_number()) field = found->get<double>();
+    if (found == json.end() || !(found->is_null() || found->is_number()))
+      wrong = name;
+    else if (found->is_number())
+      field = found->get<double>();
   });
   if (!wrong.empty()) return BadInput("{}: {}: expected a number, found none", path, wrong);
   if (state->epoch < 0 || state->cursor < 0 || state->optimizer.step < 0) {
@@ -86,7 +92,8 @@ Result<std::vector<float>> ReadFloats(const SafetensorsFile& file, const char* n
   if (!entry && may_be_absent) return std::vector<float>();
   if (!entry) return BadInput("{}: tensor {}: expected it, found none", file.path(), name);
   if (entry->dtype != DType::kF32 || entry->shape != Shape{static_cast<int64_t>(count)}) {
-    return BadInput("{}: tensor {}: expected F32 [{}], found {} {}", file.path(), name, count, NameOf(entry->dtype), ToString(entry->shape));
+    return BadInput("{}: tensor {}: expected F32 [{}], found {} {}", file.path(), name, count, NameOf(entry->dtype),
+                    ToString(entry->shape));
   }
   std::vector<float> values(count);
   std::memcpy(values.data(), entry->bytes.data(), entry->bytes.size());
@@ -105,8 +112,9 @@ Status SaveCheckpoint(const std::string& path, const RunIdentity& identity, cons
   std::vector<std::string_view> bytes;
   const auto add = [&](const char* name, const std::vector<float>& values) {
     bytes.push_back(BytesOf(values));
-    tensors.push_back({name, DType::kF32, {static_cast<int64_t>(values.size())},
-                       [&values](const auto& write) { return write(BytesOf(values)); }});
+    tensors.push_back({name, DType::kF32, {static_cast<int64_t>(values.size())}, [&values](const auto& write) {
+                         return write(BytesOf(values));
+                       }});
   };
   add("parameters", state.parameters);
   add("first_moment", state.optimizer.first_moment);

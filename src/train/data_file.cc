@@ -19,7 +19,9 @@ bool EndsWith(std::string_view path, std::string_view suffix) {
   return path.size() >= suffix.size() && path.substr(path.size() - suffix.size()) == suffix;
 }
 
-std::string_view WithoutGz(std::string_view path) { return EndsWith(path, ".gz") ? path.substr(0, path.size() - 3) : path; }
+std::string_view WithoutGz(std::string_view path) {
+  return EndsWith(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+}
 
 enum class Layout { kLines, kArray, kText };
 
@@ -39,7 +41,8 @@ Error WithFileLine(Error error, const DataRow& row, const std::string& path) {
   if (!error.message.starts_with(prefix)) return error;
   const size_t digits = prefix.size(), end = error.message.find_first_not_of("0123456789", digits);
   const int64_t inside = std::strtoll(error.message.c_str() + digits, nullptr, 10);
-  error.message = fmt::format("{}:{}{}", path, row.line + inside - 1, error.message.substr(std::min(end, error.message.size())));
+  error.message =
+      fmt::format("{}:{}{}", path, row.line + inside - 1, error.message.substr(std::min(end, error.message.size())));
   return error;
 }
 
@@ -76,8 +79,10 @@ size_t ValueEnd(std::string_view bytes, size_t at) {
   for (; at < bytes.size(); ++at) {
     const char c = bytes[at];
     if (in_text) {
-      if (c == '\\') ++at;
-      else if (c == '"') in_text = false;
+      if (c == '\\')
+        ++at;
+      else if (c == '"')
+        in_text = false;
     } else if (c == '"') {
       in_text = true;
     } else if (c == '{' || c == '[') {
@@ -95,7 +100,8 @@ Status ReadArray(std::string_view bytes, const std::string& path, const Take& ta
   int64_t line = 1;
   size_t counted = 0;  // bytes whose newlines are in `line`
   const auto line_at = [&](size_t at) {
-    line += std::count(bytes.begin() + static_cast<ptrdiff_t>(counted), bytes.begin() + static_cast<ptrdiff_t>(at), '\n');
+    line +=
+        std::count(bytes.begin() + static_cast<ptrdiff_t>(counted), bytes.begin() + static_cast<ptrdiff_t>(at), '\n');
     counted = at;
     return line;
   };
@@ -107,14 +113,16 @@ Status ReadArray(std::string_view bytes, const std::string& path, const Take& ta
     while (true) {
       at = skip_space(at);
       const size_t end = ValueEnd(bytes, at);
-      if (end == bytes.size()) return BadInput("{}:{}: expected ']' after the last row, found the end of the file", path, line_at(at));
+      if (end == bytes.size())
+        return BadInput("{}:{}: expected ']' after the last row, found the end of the file", path, line_at(at));
       HEW_RETURN_IF_ERROR(TakeJson(bytes.substr(at, end - at), path, line_at(at), take));
       at = end + 1;
       if (bytes[end] != ',') break;
     }
   }
   at = skip_space(at);
-  if (at < bytes.size()) return BadInput("{}:{}: expected the end of the file after the array, found more", path, line_at(at));
+  if (at < bytes.size())
+    return BadInput("{}:{}: expected the end of the file after the array, found more", path, line_at(at));
   return {};
 }
 
@@ -167,7 +175,8 @@ Result<std::string> Gunzip(std::string_view bytes, const std::string& name, uint
     stream.avail_out = static_cast<uInt>(block.size());
     status = inflate(&stream, Z_NO_FLUSH);
     if (status != Z_OK && status != Z_STREAM_END) {
-      return BadInput("{}: gzip: expected whole compressed data, found damage or an early end after {} bytes", name, out.size());
+      return BadInput("{}: gzip: expected whole compressed data, found damage or an early end after {} bytes", name,
+                      out.size());
     }
     out.append(block, 0, block.size() - stream.avail_out);
     if (out.size() > max_bytes) return BadInput("{}: gzip: expected at most {} bytes, found more", name, max_bytes);

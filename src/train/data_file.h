@@ -15,10 +15,10 @@ inline constexpr uint64_t kMaxDataFileBytes = uint64_t{4} << 30;  // after decom
 inline constexpr size_t kMaxRowBytes = size_t{16} << 20;          // of one JSON row
 
 struct DataRow {
-  std::string where;  // "train.jsonl:3"
-  int64_t line = 0;   // where the row begins, from 1
-  bool plain = false;              // a piece of a plain text file, in `text`
-  nlohmann::ordered_json object;   // else: always a JSON object
+  std::string where;              // "train.jsonl:3"
+  int64_t line = 0;               // where the row begins, from 1
+  bool plain = false;             // a piece of a plain text file, in `text`
+  nlohmann::ordered_json object;  // else: always a JSON object
   std::string text;
 };
 

@@ -75,7 +75,8 @@ TEST(DataFile, BrokenRowsNameTheirLine) {
 
 TEST(DataFile, AHugeLineIsRefusedUnparsed) {
   const std::string line = "{\"a\":\"" + std::string(100 << 20, 'x') + "\"}\n";
-  EXPECT_THAT(Read("{\"a\":1}\n" + line).error, HasSubstr("train.jsonl:2: expected a row of at most 16777216 bytes, found 1048576"));
+  EXPECT_THAT(Read("{\"a\":1}\n" + line).error,
+              HasSubstr("train.jsonl:2: expected a row of at most 16777216 bytes, found 1048576"));
 }
 
 TEST(DataFile, PlainTextIsCutAtBlankLines) {
@@ -100,7 +101,8 @@ TEST(DataFile, GzipOfSeveralMembersAndDamage) {
     ASSERT_FALSE(status);
     EXPECT_THAT(status.error().message, HasSubstr("cut.gz: gzip: expected whole compressed data"));
   }
-  EXPECT_THAT(Gunzip(Gzip(std::string(1 << 20, 'a')), "bomb.gz", 1000).error().message, HasSubstr("at most 1000 bytes"));
+  EXPECT_THAT(Gunzip(Gzip(std::string(1 << 20, 'a')), "bomb.gz", 1000).error().message,
+              HasSubstr("at most 1000 bytes"));
   EXPECT_FALSE(ReadDataFile(folder + "/absent.jsonl", take));
 }
 

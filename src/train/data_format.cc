@@ -45,7 +45,8 @@ Result<std::string> ContentText(const Json& message, const std::string& where) {
   for (const auto& part : *found) {
     const bool is_text = part.is_object() && part.contains("text") && part["text"].is_string() &&
                          (!part.contains("type") || part["type"] == "text");
-    if (!is_text) return BadInput("{}.content: expected parts {{\"type\": \"text\", \"text\": ...}}, found another kind", where);
+    if (!is_text)
+      return BadInput("{}.content: expected parts {{\"type\": \"text\", \"text\": ...}}, found another kind", where);
     text += part["text"].get<std::string>();
   }
   return text;
@@ -72,7 +73,8 @@ Result<float> MessageWeight(const Json& message, const std::string& where, const
   const auto found = message.find("weight");
   if (found == message.end() || found->is_null()) return 1.0f;
   const double weight = found->is_number() ? found->get<double>() : std::nan("");
-  if (!(weight >= 0 && weight <= 1)) return BadInput("{}.weight: expected a number from 0 to 1, found {}", where, Shown(found->dump()));
+  if (!(weight >= 0 && weight <= 1))
+    return BadInput("{}.weight: expected a number from 0 to 1, found {}", where, Shown(found->dump()));
   return static_cast<float>(weight);
 }
 
@@ -85,7 +87,8 @@ Status AddMessages(const Json& messages, const std::string& where, NormalRow* ro
     if (!message.is_object()) return BadInput("{}: expected an object, found {}", here, message.type_name());
     const auto role = message.find("role");
     if (role == message.end() || !role->is_string()) {
-      return BadInput("{}.role: expected text, found {}", here, role == message.end() ? "no such field" : role->type_name());
+      return BadInput("{}.role: expected text, found {}", here,
+                      role == message.end() ? "no such field" : role->type_name());
     }
     HEW_ASSIGN(const std::string content, ContentText(message, here));
     HEW_ASSIGN(const float weight, MessageWeight(message, here, role->get<std::string>()));
@@ -133,7 +136,8 @@ Result<NormalRow> FromChat(const DataRow& data) {
   row.kind = NormalRow::Kind::kConversation;
   const auto messages = data.object.find("messages");
   if (messages == data.object.end()) {
-    return BadInput("{}: messages: expected a list, found no such field (fields: {})", data.where, FieldNames(data.object));
+    return BadInput("{}: messages: expected a list, found no such field (fields: {})", data.where,
+                    FieldNames(data.object));
   }
   HEW_RETURN_IF_ERROR(AddMessages(*messages, data.where + ": messages", &row));
   HEW_RETURN_IF_ERROR(AddTools(data.object, data.where, &row));
@@ -159,7 +163,8 @@ Result<NormalRow> FromPrompt(const DataRow& data) {
 }
 
 Status AddHistory(const Json& history, const std::string& where, NormalRow* row) {
-  if (!history.is_array()) return BadInput("{}: history: expected a list of pairs, found {}", where, history.type_name());
+  if (!history.is_array())
+    return BadInput("{}: history: expected a list of pairs, found {}", where, history.type_name());
   for (const auto& turn : history) {
     if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string()) {
       return BadInput("{}: history: expected pairs [question, answer] of texts, found another shape", where);
@@ -196,9 +201,9 @@ Result<NormalRow> FromAlpaca(const DataRow& data) {
 // One ShareGPT turn's speaker as a role; "" when unknown.
 std::string_view RoleOfSpeaker(std::string_view from) {
   constexpr std::pair<std::string_view, std::string_view> kSpeakers[] = {
-      {"human", "user"},         {"user", "user"},       {"gpt", "assistant"},  {"assistant", "assistant"},
-      {"chatgpt", "assistant"},  {"bing", "assistant"},  {"bard", "assistant"}, {"model", "assistant"},
-      {"system", "system"},      {"tool", "tool"},       {"observation", "tool"}, {"function_response", "tool"},
+      {"human", "user"},         {"user", "user"},      {"gpt", "assistant"},    {"assistant", "assistant"},
+      {"chatgpt", "assistant"},  {"bing", "assistant"}, {"bard", "assistant"},   {"model", "assistant"},
+      {"system", "system"},      {"tool", "tool"},      {"observation", "tool"}, {"function_response", "tool"},
       {"function_call", "call"}, {"tool_call", "call"},
   };
   for (const auto& [speaker, role] : kSpeakers) {
@@ -225,7 +230,9 @@ Result<NormalRow> FromShareGpt(const DataRow& data) {
   const auto turns = data.object.find("conversations");
   if (turns == data.object.end() || !turns->is_array() || turns->empty()) {
     return BadInput("{}: conversations: expected a list of turns, found {}", data.where,
-                    turns == data.object.end() ? "no such field" : turns->is_array() ? "an empty one" : turns->type_name());
+                    turns == data.object.end() ? "no such field"
+                    : turns->is_array()        ? "an empty one"
+                                               : turns->type_name());
   }
   HEW_ASSIGN(const std::string system, TextField(data.object, data.where, "system", false));
   if (!system.empty()) AddTurn("system", system, &row);
@@ -236,7 +243,9 @@ Result<NormalRow> FromShareGpt(const DataRow& data) {
     HEW_ASSIGN(const std::string from, TextField(turn, here, "from"));
     HEW_ASSIGN(const std::string value, TextField(turn, here, "value"));
     const std::string_view role = RoleOfSpeaker(from);
-    if (role.empty()) return BadInput("{}: from: expected human, gpt, system, function_call or observation, found '{}'", here, Shown(from));
+    if (role.empty())
+      return BadInput("{}: from: expected human, gpt, system, function_call or observation, found '{}'", here,
+                      Shown(from));
     if (role == "call") {
       HEW_RETURN_IF_ERROR(AddCall(value, here, &row));
     } else {
@@ -268,19 +277,22 @@ Result<DataFormat> RecogniseFormat(const DataRow& row) {
   const auto has = [&](const char* field) { return row.object.contains(field); };
   if (has("messages")) return DataFormat::kChat;
   if (has("chosen") || has("rejected") || has("preferred_output")) {
-    return BadInput("{}: expected rows to imitate, found a preference pair (fields: {})", row.where, FieldNames(row.object));
+    return BadInput("{}: expected rows to imitate, found a preference pair (fields: {})", row.where,
+                    FieldNames(row.object));
   }
   if (has("conversations")) return DataFormat::kShareGpt;
   if (has("prompt") || has("completion")) return DataFormat::kPrompt;
   if (has("instruction") || has("output")) return DataFormat::kAlpaca;
   if (has("text")) return DataFormat::kText;
-  return BadInput("{}: expected messages, conversations, prompt and completion, instruction and output, or text; found fields: {}",
-                  row.where, FieldNames(row.object));
+  return BadInput(
+      "{}: expected messages, conversations, prompt and completion, instruction and output, or text; found fields: {}",
+      row.where, FieldNames(row.object));
 }
 
 Result<NormalRow> NormaliseRow(const DataRow& row, DataFormat format) {
   if (row.plain) {
-    if (format != DataFormat::kText) return BadInput("{}: expected JSON ({}), found plain text", row.where, NameOf(format));
+    if (format != DataFormat::kText)
+      return BadInput("{}: expected JSON ({}), found plain text", row.where, NameOf(format));
     return NormalRow{NormalRow::Kind::kText, {}, {}, {}, false, "", row.text};
   }
   switch (format) {

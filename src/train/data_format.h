@@ -19,8 +19,8 @@ std::string_view NameOf(DataFormat format);
 
 struct NormalRow {
   enum class Kind { kConversation, kPair, kText } kind = Kind::kText;
-  // kConversation: messages as chat templates take them ({"role", "content", "tool_calls"?}, content always text), tools
-  // or null, and for each message how much its tokens count: 0 for all but assistant messages, else "weight" (1).
+  // kConversation: messages as chat templates take them ({"role", "content", "tool_calls"?}, content always text),
+  // tools or null, and for each message how much its tokens count: 0 for all but assistant messages, else "weight" (1).
   nlohmann::ordered_json messages, tools;
   std::vector<float> weights;
   bool has_tool_calls = false;

@@ -53,12 +53,14 @@ TEST(DataFormat, AlpacaJoinsInstructionAndInput) {
   EXPECT_EQ(Normal(R"({"instruction":"hi","input":"","output":"x"})")->prompt, "hi");
   const auto turns = Normal(R"({"instruction":"Q2","output":"A2","system":"S","history":[["Q1","A1"]]})");
   ASSERT_TRUE(turns);
-  EXPECT_EQ(turns->messages.dump(), R"([{"role":"system","content":"S"},{"role":"user","content":"Q1"},{"role":"assistant","content":"A1"},)"
-                                    R"({"role":"user","content":"Q2"},{"role":"assistant","content":"A2"}])");
+  EXPECT_EQ(turns->messages.dump(),
+            R"([{"role":"system","content":"S"},{"role":"user","content":"Q1"},{"role":"assistant","content":"A1"},)"
+            R"({"role":"user","content":"Q2"},{"role":"assistant","content":"A2"}])");
 }
 
 TEST(DataFormat, ShareGptRolesAndCalls) {
-  const auto row = Normal(R"({"conversations":[{"from":"human","value":"Q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},
+  const auto row = Normal(
+      R"({"conversations":[{"from":"human","value":"Q"},{"from":"function_call","value":"{\"name\":\"f\",\"arguments\":{}}"},
     {"from":"observation","value":"42"},{"from":"gpt","value":"A"}],"system":"S","tools":"[{\"name\":\"f\"}]"})");
   ASSERT_TRUE(row) << row.error().message;
   std::string roles;
@@ -72,26 +74,35 @@ TEST(DataFormat, PromptsMayBeTextOrMessages) {
   const auto pair = Normal(R"({"prompt":"2+2=","completion":" 4"})");
   ASSERT_TRUE(pair);
   EXPECT_EQ(pair->completion, " 4");
-  const auto chat = Normal(R"({"prompt":[{"role":"assistant","content":"old"}],"completion":[{"role":"assistant","content":"new"}]})");
+  const auto chat = Normal(
+      R"({"prompt":[{"role":"assistant","content":"old"}],"completion":[{"role":"assistant","content":"new"}]})");
   ASSERT_TRUE(chat);
   EXPECT_THAT(chat->weights, ElementsAre(0, 1));
-  EXPECT_EQ(PairAsConversation(*pair).messages.dump(), R"([{"role":"user","content":"2+2="},{"role":"assistant","content":" 4"}])");
+  EXPECT_EQ(PairAsConversation(*pair).messages.dump(),
+            R"([{"role":"user","content":"2+2="},{"role":"assistant","content":" 4"}])");
   EXPECT_EQ(Normal(R"({"text":"T"})")->completion, "T");
 }
 
 TEST(DataFormat, ErrorsNameTheField) {
-  EXPECT_EQ(ErrorOf(R"({"messages":[{"role":"user","content":5}]})"), "d.jsonl:3: messages[0].content: expected text, found number");
+  EXPECT_EQ(ErrorOf(R"({"messages":[{"role":"user","content":5}]})"),
+            "d.jsonl:3: messages[0].content: expected text, found number");
   EXPECT_THAT(ErrorOf(R"({"messages":"hi"})"), HasSubstr("messages: expected a list of messages, found string"));
   EXPECT_THAT(ErrorOf(R"({"messages":[]})"), HasSubstr("messages: expected at least one message"));
-  EXPECT_THAT(ErrorOf(R"({"messages":[{"content":"x"}]})"), HasSubstr("messages[0].role: expected text, found no such field"));
-  EXPECT_THAT(ErrorOf(R"({"messages":[{"role":"assistant","content":"x","weight":-1}]})"), HasSubstr("messages[0].weight: expected a number from 0 to 1, found -1"));
-  EXPECT_THAT(ErrorOf(R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":"x"}]}]})"), HasSubstr("messages[0].content: expected parts"));
-  EXPECT_THAT(ErrorOf(R"({"prompt":"p"})"), HasSubstr("completion: expected text, found no such field (fields: prompt)"));
+  EXPECT_THAT(ErrorOf(R"({"messages":[{"content":"x"}]})"),
+              HasSubstr("messages[0].role: expected text, found no such field"));
+  EXPECT_THAT(ErrorOf(R"({"messages":[{"role":"assistant","content":"x","weight":-1}]})"),
+              HasSubstr("messages[0].weight: expected a number from 0 to 1, found -1"));
+  EXPECT_THAT(ErrorOf(R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":"x"}]}]})"),
+              HasSubstr("messages[0].content: expected parts"));
+  EXPECT_THAT(ErrorOf(R"({"prompt":"p"})"),
+              HasSubstr("completion: expected text, found no such field (fields: prompt)"));
   EXPECT_THAT(ErrorOf(R"({"instruction":"p"})"), HasSubstr("output: expected text"));
-  EXPECT_THAT(ErrorOf(R"({"conversations":[{"from":"martian","value":"x"}]})"), HasSubstr("conversations[0]: from: expected human"));
+  EXPECT_THAT(ErrorOf(R"({"conversations":[{"from":"martian","value":"x"}]})"),
+              HasSubstr("conversations[0]: from: expected human"));
   EXPECT_THAT(ErrorOf(R"({"prompt":"p","chosen":"a","rejected":"b"})"), HasSubstr("found a preference pair"));
   EXPECT_THAT(ErrorOf(R"({"foo":1,"bar":2})"), HasSubstr("found fields: foo, bar"));
-  EXPECT_THAT(NormaliseRow(Row(R"({"text":"x"})"), DataFormat::kChat).error().message, HasSubstr("messages: expected a list, found no such field (fields: text)"));
+  EXPECT_THAT(NormaliseRow(Row(R"({"text":"x"})"), DataFormat::kChat).error().message,
+              HasSubstr("messages: expected a list, found no such field (fields: text)"));
 }
 
 }  // namespace

@@ -45,8 +45,10 @@ void AppendOptional(std::optional<int32_t> id, float weight, TrainingExample* ex
   if (id) Append({*id}, weight, example);
 }
 
-// Marks the tokens that begin inside a span. False if the tokens' bytes are not the text's (a tokenizer that normalises).
-bool MarkByBytes(const Tokenizer& tokenizer, std::string_view text, const std::vector<Span>& spans, TrainingExample* example) {
+// Marks the tokens that begin inside a span. False if the tokens' bytes are not the text's (a tokenizer that
+// normalises).
+bool MarkByBytes(const Tokenizer& tokenizer, std::string_view text, const std::vector<Span>& spans,
+                 TrainingExample* example) {
   size_t at = 0, span = 0;
   for (size_t i = 0; i < example->ids.size(); ++i) {
     const std::string bytes = tokenizer.TokenBytes(example->ids[i], true);
@@ -58,8 +60,8 @@ bool MarkByBytes(const Tokenizer& tokenizer, std::string_view text, const std::v
   return at == text.size();
 }
 
-// Encodes rendered text. Where bytes cannot be followed through the tokenizer, the text is cut at the spans' ends and the
-// pieces are encoded one by one.
+// Encodes rendered text. Where bytes cannot be followed through the tokenizer, the text is cut at the spans' ends and
+// the pieces are encoded one by one.
 TrainingExample EncodeWithSpans(const Tokenizer& tokenizer, std::string_view text, const std::vector<Span>& spans) {
   const EncodeOptions options{.add_special = false, .parse_special = true};
   TrainingExample example;
@@ -76,9 +78,12 @@ TrainingExample EncodeWithSpans(const Tokenizer& tokenizer, std::string_view tex
   return example;
 }
 
-Result<TrainingExample> EncodeConversation(const NormalRow& row, const std::string& where, const DatasetOptions& options) {
+Result<TrainingExample> EncodeConversation(const NormalRow& row, const std::string& where,
+                                           const DatasetOptions& options) {
   if (!options.chat) {
-    return BadInput("{}: expected a model with a chat template (or --template FILE) for conversations, found a model without one", where);
+    return BadInput(
+        "{}: expected a model with a chat template (or --template FILE) for conversations, found a model without one",
+        where);
   }
   Json messages = row.messages;
   std::vector<float> answers;  // weights of the assistant messages that are learned, in order
@@ -92,8 +97,8 @@ Result<TrainingExample> EncodeConversation(const NormalRow& row, const std::stri
   // An answer of nothing may have no span: no matter, unless it is unclear whose weight is whose.
   const bool same_weights = std::all_of(answers.begin(), answers.end(), [&](float w) { return w == answers[0]; });
   if (rendered->learned_spans.size() != answers.size() && (!same_weights || answers.empty())) {
-    return BadInput("{}: expected the chat template to write {} answers with different weights, found {}", where, answers.size(),
-                    rendered->learned_spans.size());
+    return BadInput("{}: expected the chat template to write {} answers with different weights, found {}", where,
+                    answers.size(), rendered->learned_spans.size());
   }
   std::vector<Span> spans;
   for (size_t i = 0; i < rendered->learned_spans.size(); ++i) {
@@ -127,7 +132,8 @@ TrainingExample EncodeText(const NormalRow& row, const Tokenizer& tokenizer) {
   return example;
 }
 
-// Cuts a document into windows; each but the first begins with the token before it, so that every token is learned once.
+// Cuts a document into windows; each but the first begins with the token before it, so that every token is learned
+// once.
 std::vector<TrainingExample> CutWindows(const TrainingExample& document, int64_t window) {
   std::vector<TrainingExample> out;
   for (int64_t begin = 0; begin + 1 < document.size() || out.empty(); begin += window - 1) {
@@ -160,9 +166,10 @@ class Builder {
   Result<Dataset> Finish() {
     const std::string names = data_.files.empty() ? "data" : data_.files[0] + (data_.files.size() > 1 ? ", ..." : "");
     if (too_long_ > 0) {
-      return BadInput("{}: expected rows of at most {} tokens (the model's context), found {} longer, one of {} tokens; "
-                      "shorten them, or cut them with --max-length {}",
-                      first_too_long_, options_.context, too_long_, longest_, options_.context);
+      return BadInput(
+          "{}: expected rows of at most {} tokens (the model's context), found {} longer, one of {} tokens; "
+          "shorten them, or cut them with --max-length {}",
+          first_too_long_, options_.context, too_long_, longest_, options_.context);
     }
     if (data_.counts.rows == 0) return BadInput("{}: expected at least one row, found none", names);
     if (data_.counts.learned_tokens == 0) {
@@ -267,7 +274,8 @@ Result<TrainingExample> EncodeRow(const NormalRow& row, const std::string& where
 
 Result<Dataset> ReadDataset(const std::vector<std::string>& files, const DatasetOptions& options) {
   if (options.max_length > options.context) {
-    return BadInput("max_length: expected at most {} (the model's context), found {}", options.context, options.max_length);
+    return BadInput("max_length: expected at most {} (the model's context), found {}", options.context,
+                    options.max_length);
   }
   if (options.max_length == 1) return BadInput("max_length: expected at least 2 tokens, found 1");
   Builder builder(options);

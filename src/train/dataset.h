@@ -14,22 +14,23 @@ namespace hew {
 
 struct TrainingExample {
   std::vector<int32_t> ids;
-  std::vector<float> weights;  // [ids]: of -log p(ids[i] | before); 0: not learned; weights[0] is 0, nothing precedes it
-  int32_t file = 0;            // index into Dataset::files
-  int64_t line = 0;            // where its row begins
+  std::vector<float>
+      weights;       // [ids]: of -log p(ids[i] | before); 0: not learned; weights[0] is 0, nothing precedes it
+  int32_t file = 0;  // index into Dataset::files
+  int64_t line = 0;  // where its row begins
 
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
-  int64_t learned() const;      // tokens with a weight above 0
+  int64_t learned() const;        // tokens with a weight above 0
   int64_t first_learned() const;  // index of the first of them; size() if there is none
-  double weight() const;        // sum of weights
+  double weight() const;          // sum of weights
 };
 
 struct DataCounts {
   int64_t rows = 0, tokens = 0, learned_tokens = 0, longest = 0;
-  int64_t duplicates = 0;       // rows equal to an earlier one; they are kept
-  int64_t cut = 0;              // rows shortened to max_length
-  int64_t unlearned = 0;        // rows left out because nothing in them is learned
-  int64_t calls_as_text = 0;    // rows whose tool calls the template cannot write
+  int64_t duplicates = 0;     // rows equal to an earlier one; they are kept
+  int64_t cut = 0;            // rows shortened to max_length
+  int64_t unlearned = 0;      // rows left out because nothing in them is learned
+  int64_t calls_as_text = 0;  // rows whose tool calls the template cannot write
 };
 
 struct DatasetOptions {
@@ -48,7 +49,7 @@ struct Dataset {
   DataCounts counts;
 
   std::string Where(const TrainingExample& example) const;  // "train.jsonl:3"
-  std::string Digest() const;  // SHA-256 of ids, weights and their order
+  std::string Digest() const;                               // SHA-256 of ids, weights and their order
 };
 
 // Reads files in order. Chat-shaped rows need a template; a prompt with its completion is taken as a conversation

@@ -50,14 +50,17 @@ TEST_F(DatasetTest, LearnsContentAndEndOfTurnOfAssistantsAlone) {
       Options());
   ASSERT_EQ(marked.size(), 2u) << marked[0];
   EXPECT_EQ(marked[0],
-            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is this thing?<|im_end|>\n<|im_start|>assistant\n[[yes it is<|im_end|>]]\n");
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhat is this "
+            "thing?<|im_end|>\n<|im_start|>assistant\n[[yes it is<|im_end|>]]\n");
   EXPECT_EQ(marked[1],
-            "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n<|im_start|>user\nA1<|im_end|>\n<|im_start|>assistant\n[[A1<|im_end|>]]\n");
+            "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n<|im_start|>user\nA1<|im_end|>\n<|im_"
+            "start|>assistant\n[[A1<|im_end|>]]\n");
 }
 
 TEST_F(DatasetTest, PairsAreTurnsWithATemplateAndRunningTextWithout) {
   const std::string row = "{\"prompt\":\"why?\",\"completion\":\"yes\"}\n";
-  EXPECT_THAT(Marked(row, Options()), testing::ElementsAre("<|im_start|>user\nwhy?<|im_end|>\n<|im_start|>assistant\n[[yes<|im_end|>]]\n"));
+  EXPECT_THAT(Marked(row, Options()),
+              testing::ElementsAre("<|im_start|>user\nwhy?<|im_end|>\n<|im_start|>assistant\n[[yes<|im_end|>]]\n"));
   DatasetOptions plain = Options();
   plain.chat = nullptr;
   // "?y" is one token: the prompt's own tokens are kept, as serving will see them.
@@ -71,12 +74,15 @@ TEST_F(DatasetTest, PairsAreTurnsWithATemplateAndRunningTextWithout) {
 TEST_F(DatasetTest, WithoutATemplateConversationsAreRefused) {
   DatasetOptions plain = Options();
   plain.chat = nullptr;
-  EXPECT_THAT(Marked("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n", plain)[0], HasSubstr("d.jsonl:1: expected a model with a chat template (or --template FILE)"));
+  EXPECT_THAT(Marked("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n", plain)[0],
+              HasSubstr("d.jsonl:1: expected a model with a chat template (or --template FILE)"));
 }
 
 TEST_F(DatasetTest, LongRowsAreRefusedOrCut) {
-  const std::string rows = "{\"prompt\":\"q\",\"completion\":\"short\"}\n{\"prompt\":\"q\",\"completion\":\"" + std::string(300, 'x') + "\"}\n";
-  EXPECT_THAT(Marked(rows, Options())[0], HasSubstr("d.jsonl:2: expected rows of at most 200 tokens (the model's context), found 1 longer"));
+  const std::string rows = "{\"prompt\":\"q\",\"completion\":\"short\"}\n{\"prompt\":\"q\",\"completion\":\"" +
+                           std::string(300, 'x') + "\"}\n";
+  EXPECT_THAT(Marked(rows, Options())[0],
+              HasSubstr("d.jsonl:2: expected rows of at most 200 tokens (the model's context), found 1 longer"));
   DatasetOptions cut = Options();
   cut.max_length = 100;
   const auto data = ReadDataset({folder_ + "/d.jsonl"}, cut);
@@ -86,10 +92,11 @@ TEST_F(DatasetTest, LongRowsAreRefusedOrCut) {
 }
 
 TEST_F(DatasetTest, CountsDuplicatesAndRowsWithNothingToLearn) {
-  const std::string path = WriteTestFile(folder_, "d.jsonl",
-                                         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n"
-                                         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n"
-                                         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n");
+  const std::string path = WriteTestFile(
+      folder_, "d.jsonl",
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n"
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n"
+      "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n");
   const auto data = ReadDataset({path}, Options());
   ASSERT_TRUE(data) << data.error().message;
   EXPECT_EQ(data->counts.rows, 3);
@@ -97,13 +104,18 @@ TEST_F(DatasetTest, CountsDuplicatesAndRowsWithNothingToLearn) {
   EXPECT_EQ(data->counts.unlearned, 1);
   EXPECT_EQ(data->counts.learned_tokens, 4);
   EXPECT_EQ(data->examples.size(), 2u);
-  EXPECT_THAT(Marked("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n", Options())[0], HasSubstr("expected rows with an answer to learn, found none in 1 rows"));
+  EXPECT_THAT(Marked("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n", Options())[0],
+              HasSubstr("expected rows with an answer to learn, found none in 1 rows"));
 }
 
 TEST_F(DatasetTest, FindsTestQuestionsInTheTrainingData) {
-  const auto read = [&](const char* name, const std::string& rows) { return *ReadDataset({WriteTestFile(folder_, name, rows)}, Options()); };
-  const Dataset train = read("t.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"c\",\"completion\":\"d\"}\n");
-  const Dataset eval = read("e.jsonl", "{\"prompt\":\"x\",\"completion\":\"b\"}\n{\"prompt\":\"c\",\"completion\":\"other\"}\n");
+  const auto read = [&](const char* name, const std::string& rows) {
+    return *ReadDataset({WriteTestFile(folder_, name, rows)}, Options());
+  };
+  const Dataset train =
+      read("t.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"c\",\"completion\":\"d\"}\n");
+  const Dataset eval =
+      read("e.jsonl", "{\"prompt\":\"x\",\"completion\":\"b\"}\n{\"prompt\":\"c\",\"completion\":\"other\"}\n");
   const Overlap overlap = FindOverlap(train, eval);
   EXPECT_EQ(overlap.rows, 1);
   EXPECT_THAT(overlap.first, testing::EndsWith("e.jsonl:2"));
@@ -113,7 +125,8 @@ TEST_F(DatasetTest, FindsTestQuestionsInTheTrainingData) {
 TEST_F(DatasetTest, PlainTextIsCutIntoWindowsThatLearnEveryTokenOnce) {
   DatasetOptions options = Options();
   options.max_length = 10;
-  const auto data = ReadDataset({WriteTestFile(folder_, "s.txt", "0123456789abcdefghijklmnopqrstuv\n\nsecond")}, options);
+  const auto data =
+      ReadDataset({WriteTestFile(folder_, "s.txt", "0123456789abcdefghijklmnopqrstuv\n\nsecond")}, options);
   ASSERT_TRUE(data) << data.error().message;
   EXPECT_EQ(data->counts.learned_tokens, 32 + 6);  // each document's first token has none before it; its end is learned
   std::string learned;

@@ -34,7 +34,8 @@ class StepGradients : public testing::Test {
       for (int64_t i = 0; i < own; ++i) example.ids.push_back(static_cast<int32_t>(random.Below(250)));
       example.weights.assign(example.ids.size(), 0.0f);
       // Rows with one learned token and rows with many: a mean of means would weigh them wrongly.
-      for (int64_t i = 0; i < 1 + 3 * e; ++i) example.weights[example.ids.size() - 1 - static_cast<size_t>(i)] = i == 1 ? 0.5f : 1.0f;
+      for (int64_t i = 0; i < 1 + 3 * e; ++i)
+        example.weights[example.ids.size() - 1 - static_cast<size_t>(i)] = i == 1 ? 0.5f : 1.0f;
       examples_.push_back(std::move(example));
     }
   }
@@ -47,7 +48,9 @@ class StepGradients : public testing::Test {
     Outcome outcome;
     outcome.gradient.resize(adapter_.parameters.size());
     for (const auto& batch : Pack(examples_, all, options)) {
-      outcome.loss += LossAndGradients(rt_, *model_, adapter_, batch, {}, static_cast<float>(1 / weight), outcome.gradient).loss / weight;
+      outcome.loss +=
+          LossAndGradients(rt_, *model_, adapter_, batch, {}, static_cast<float>(1 / weight), outcome.gradient).loss /
+          weight;
       outcome.rows += static_cast<int64_t>(batch.ids.size());
     }
     return outcome;

@@ -19,7 +19,8 @@ double OptimizerStep(const Runtime& rt, const TuneSettings& settings, double lr,
   adam.eps = static_cast<float>(settings.eps);
   adam.weight_decay = static_cast<float>(settings.weight_decay);
   adam.step = ++state->step;
-  if (settings.clip > 0) adam.gradient_scale = static_cast<float>(std::min(1.0, settings.clip / (norm + kTorchEpsilon)));
+  if (settings.clip > 0)
+    adam.gradient_scale = static_cast<float>(std::min(1.0, settings.clip / (norm + kTorchEpsilon)));
   AdamW(rt, adam, gradient, parameters, state->first_moment, state->second_moment);
   return norm;
 }

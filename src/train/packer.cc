@@ -83,7 +83,8 @@ class BatchBuilder {
 
 }  // namespace
 
-std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch, std::span<const TrainingExample> examples) {
+std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
+                                            std::span<const TrainingExample> examples) {
   std::vector<int64_t> order(examples.size());
   std::iota(order.begin(), order.end(), 0);
   if (plan.shuffle) {
@@ -94,9 +95,9 @@ std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
   int64_t tokens = 0;
   for (const int64_t index : order) {
     const int64_t size = examples[static_cast<size_t>(index)].size();
-    const bool full = !steps.empty() && (plan.tokens_per_step > 0
-                                             ? tokens + size > plan.tokens_per_step
-                                             : static_cast<int64_t>(steps.back().size()) >= plan.examples_per_step);
+    const bool full = !steps.empty() &&
+                      (plan.tokens_per_step > 0 ? tokens + size > plan.tokens_per_step
+                                                : static_cast<int64_t>(steps.back().size()) >= plan.examples_per_step);
     if (steps.empty() || full) {
       steps.emplace_back();
       tokens = 0;
@@ -113,7 +114,8 @@ int64_t RowsOf(const TrainingExample& example) {
   return last == 0 ? 0 : static_cast<int64_t>(last) - 1;
 }
 
-std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples, std::span<const int64_t> chosen, bool share) {
+std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
+                                       bool share) {
   std::vector<PrefixGroup> groups;
   std::vector<int64_t> sorted(chosen.begin(), chosen.end());
   const auto at = [&](int64_t i) -> const TrainingExample& { return examples[static_cast<size_t>(i)]; };
@@ -140,7 +142,8 @@ std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples
   return groups;
 }
 
-std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen, const PackOptions& options) {
+std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
+                              const PackOptions& options) {
   BatchBuilder builder(options.micro_tokens);
   for (const auto& group : GroupByPrefix(examples, chosen, options.share_prefix)) builder.AddGroup(examples, group);
   return builder.Finish();

@@ -19,7 +19,8 @@ struct StepPlan {
 
 // The examples of each step of one epoch, as indices; every example stands in exactly one step. The order depends only
 // on the plan and the epoch (Fisher-Yates with Philox), so that a resumed run goes on with the same rows.
-std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch, std::span<const TrainingExample> examples);
+std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
+                                            std::span<const TrainingExample> examples);
 
 struct PackOptions {
   int64_t micro_tokens = 1024;  // rows of one batch; an example longer than that gets a batch of its own
@@ -36,12 +37,14 @@ inline constexpr int64_t kLeastSharedRows = 8;  // below it, a segment more cost
 
 // Groups examples by common first tokens so that as many rows as possible are saved. A shared row never has to be
 // learned, nor is its next token: every follower's loss stays the same.
-std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples, std::span<const int64_t> chosen, bool share);
+std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
+                                       bool share);
 
 // Rows that an example takes: up to the last token that predicts a learned one.
 int64_t RowsOf(const TrainingExample& example);
 
 // Lays the chosen examples into batches of at most micro_tokens rows (first fit in group order; deterministic).
-std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen, const PackOptions& options);
+std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
+                              const PackOptions& options);
 
 }  // namespace hew

@@ -4,11 +4,12 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include "base/random.h"
 #include <algorithm>
 #include <functional>
 #include <numeric>
 #include <set>
+
+#include "base/random.h"
 
 namespace hew {
 namespace {
@@ -47,7 +48,8 @@ std::multiset<Learned> LearnedOf(const std::vector<PackedBatch>& batches) {
       const int64_t row = batch.learned_rows[k];
       const auto segment = std::find_if(batch.segments.begin(), batch.segments.end(),
                                         [&](const auto& s) { return row >= s.begin && row < s.begin + s.rows; });
-      std::vector<int32_t> seen(batch.ids.begin() + segment->prefix_begin, batch.ids.begin() + segment->prefix_begin + segment->prefix_rows);
+      std::vector<int32_t> seen(batch.ids.begin() + segment->prefix_begin,
+                                batch.ids.begin() + segment->prefix_begin + segment->prefix_rows);
       seen.insert(seen.end(), batch.ids.begin() + segment->begin, batch.ids.begin() + row + 1);
       out.emplace(std::move(seen), batch.targets[k], batch.weights[k]);
     }
@@ -59,7 +61,9 @@ std::multiset<Learned> LearnedOf(const std::vector<TrainingExample>& examples) {
   std::multiset<Learned> out;
   for (const auto& e : examples) {
     for (size_t i = 1; i < e.ids.size(); ++i) {
-      if (e.weights[i] > 0) out.emplace(std::vector<int32_t>(e.ids.begin(), e.ids.begin() + static_cast<ptrdiff_t>(i)), e.ids[i], e.weights[i]);
+      if (e.weights[i] > 0)
+        out.emplace(std::vector<int32_t>(e.ids.begin(), e.ids.begin() + static_cast<ptrdiff_t>(i)), e.ids[i],
+                    e.weights[i]);
     }
   }
   return out;
@@ -89,15 +93,18 @@ RC_GTEST_PROP(Packer, BatchesAreWellFormed, (uint64_t seed)) {
     RC_ASSERT(batch.positions.size() == batch.ids.size());
     RC_ASSERT(batch.targets.size() == batch.learned_rows.size());
     RC_ASSERT(batch.weights.size() == batch.learned_rows.size());
-    RC_ASSERT(std::is_sorted(batch.learned_rows.begin(), batch.learned_rows.end(), std::less_equal<>()) || batch.learned_rows.size() < 2);
+    RC_ASSERT(std::is_sorted(batch.learned_rows.begin(), batch.learned_rows.end(), std::less_equal<>()) ||
+              batch.learned_rows.size() < 2);
     int64_t at = 0, documents = 0;
     for (const auto& s : batch.segments) {
       RC_ASSERT(s.begin == at && s.rows > 0);
       RC_ASSERT(s.prefix_begin + s.prefix_rows <= s.begin);
-      for (int64_t i = 0; i < s.rows; ++i) RC_ASSERT(batch.positions[static_cast<size_t>(s.begin + i)] == s.prefix_rows + i);
+      for (int64_t i = 0; i < s.rows; ++i)
+        RC_ASSERT(batch.positions[static_cast<size_t>(s.begin + i)] == s.prefix_rows + i);
       at += s.rows;
-      documents += s.prefix_rows > 0 || !std::any_of(batch.segments.begin(), batch.segments.end(),
-                                                     [&](const auto& f) { return f.prefix_rows > 0 && f.prefix_begin == s.begin; });
+      documents += s.prefix_rows > 0 || !std::any_of(batch.segments.begin(), batch.segments.end(), [&](const auto& f) {
+                     return f.prefix_rows > 0 && f.prefix_begin == s.begin;
+                   });
     }
     RC_ASSERT(at == rows);
     RC_ASSERT(rows <= limit || documents == 1);  // only one row alone may be longer
@@ -140,7 +147,8 @@ TEST(Packer, ALearnedTokenIsNeverShared) {
 
 RC_GTEST_PROP(Packer, AnEpochHoldsEveryExampleOnce, (uint64_t seed)) {
   const auto count = *rc::gen::inRange<size_t>(1, 60);
-  StepPlan plan{seed, *rc::gen::arbitrary<bool>(), *rc::gen::inRange<int64_t>(1, 10), *rc::gen::element<int64_t>(0, 40, 100)};
+  StepPlan plan{seed, *rc::gen::arbitrary<bool>(), *rc::gen::inRange<int64_t>(1, 10),
+                *rc::gen::element<int64_t>(0, 40, 100)};
   const auto examples = RandomExamples(seed, count);
   const auto steps = PlanEpoch(plan, 3, examples);
   std::vector<int64_t> seen;
@@ -148,8 +156,10 @@ RC_GTEST_PROP(Packer, AnEpochHoldsEveryExampleOnce, (uint64_t seed)) {
     RC_ASSERT(!step.empty());
     int64_t tokens = 0;
     for (const int64_t i : step) tokens += examples[static_cast<size_t>(i)].size();
-    if (plan.tokens_per_step == 0) RC_ASSERT(static_cast<int64_t>(step.size()) <= plan.examples_per_step);
-    else RC_ASSERT(tokens <= plan.tokens_per_step || step.size() == 1);
+    if (plan.tokens_per_step == 0)
+      RC_ASSERT(static_cast<int64_t>(step.size()) <= plan.examples_per_step);
+    else
+      RC_ASSERT(tokens <= plan.tokens_per_step || step.size() == 1);
     seen.insert(seen.end(), step.begin(), step.end());
   }
   if (!plan.shuffle) RC_ASSERT(std::is_sorted(seen.begin(), seen.end()));

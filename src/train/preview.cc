@@ -15,8 +15,10 @@ std::string Printable(const std::string& text) {
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     const bool harmless = (byte >= 0x20 && byte != 0x7f) || c == '\n' || c == '\t';
-    if (harmless && (utf8 || byte < 0x80)) out += c;
-    else out += fmt::format("\\x{:02x}", byte);
+    if (harmless && (utf8 || byte < 0x80))
+      out += c;
+    else
+      out += fmt::format("\\x{:02x}", byte);
   }
   return out;
 }
@@ -25,7 +27,8 @@ std::string Printable(const std::string& text) {
 
 std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& example, bool color, int64_t most_tokens) {
   const int64_t size = example.size();
-  const int64_t begin = std::clamp<int64_t>(example.first_learned() - most_tokens / 2, 0, std::max<int64_t>(0, size - most_tokens));
+  const int64_t begin =
+      std::clamp<int64_t>(example.first_learned() - most_tokens / 2, 0, std::max<int64_t>(0, size - most_tokens));
   const int64_t end = std::min(size, begin + most_tokens);
   std::string out = begin > 0 ? "..." : "";
   for (int64_t i = begin; i < end;) {
@@ -36,9 +39,12 @@ std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& examp
       run += tokenizer.TokenBytes(example.ids[static_cast<size_t>(i)], true);
     }
     run = Printable(run);
-    if (learned && color) out.append(kGreen).append(run).append(kPlain);
-    else if (learned) out += "[[" + run + "]]";
-    else out += run;
+    if (learned && color)
+      out.append(kGreen).append(run).append(kPlain);
+    else if (learned)
+      out += "[[" + run + "]]";
+    else
+      out += run;
   }
   return end < size ? out + "..." : out;
 }

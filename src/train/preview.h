@@ -9,7 +9,9 @@
 namespace hew {
 
 // Learned tokens stand in green when `color`, else between [[ and ]]. Bytes that would steer a terminal are spelled as
-// \x1b; text that is not UTF-8 likewise. At most `most_tokens` tokens, around the first learned ones, "..." for the rest.
-std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& example, bool color, int64_t most_tokens = 400);
+// \x1b; text that is not UTF-8 likewise. At most `most_tokens` tokens, around the first learned ones, "..." for the
+// rest.
+std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& example, bool color,
+                        int64_t most_tokens = 400);
 
 }  // namespace hew

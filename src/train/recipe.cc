@@ -1,9 +1,10 @@
 // Recipes: the settings of a run as TOML, one key each, names with '_'.
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <cmath>
-#include <toml++/toml.h>
 
 #include "base/file.h"
 #include "base/shown.h"
@@ -57,11 +58,16 @@ std::string Suggestion(std::string_view word) {
 
 // One TOML value as the text that a flag would carry; "" with `ok` false when its kind cannot be the field's.
 bool ScalarText(const toml::node& node, std::string* text) {
-  if (const auto* v = node.as_string()) *text = v->get();
-  else if (const auto* i = node.as_integer()) *text = fmt::format("{}", i->get());
-  else if (const auto* d = node.as_floating_point()) *text = fmt::format("{}", d->get());
-  else if (const auto* b = node.as_boolean()) *text = b->get() ? "true" : "false";
-  else return false;
+  if (const auto* v = node.as_string())
+    *text = v->get();
+  else if (const auto* i = node.as_integer())
+    *text = fmt::format("{}", i->get());
+  else if (const auto* d = node.as_floating_point())
+    *text = fmt::format("{}", d->get());
+  else if (const auto* b = node.as_boolean())
+    *text = b->get() ? "true" : "false";
+  else
+    return false;
   return true;
 }
 
@@ -72,11 +78,16 @@ std::string_view ExpectedKind(const SettingSpec& spec) {
 
 bool KindFits(const SettingSpec& spec, const toml::node& node) {
   switch (spec.field.index()) {
-    case 0: return node.is_integer();
-    case 1: return node.is_integer() || node.is_floating_point();
-    case 2: return node.is_boolean();
-    case 3: return node.is_string() || (spec.name == "save_every" && node.is_number());
-    default: return node.is_string() || node.is_array();
+    case 0:
+      return node.is_integer();
+    case 1:
+      return node.is_integer() || node.is_floating_point();
+    case 2:
+      return node.is_boolean();
+    case 3:
+      return node.is_string() || (spec.name == "save_every" && node.is_number());
+    default:
+      return node.is_string() || node.is_array();
   }
 }
 
@@ -103,8 +114,10 @@ std::string Quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<int>(c));
-    else out += c;
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<int>(c));
+    else
+      out += c;
   }
   return out + '"';
 }

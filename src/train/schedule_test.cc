@@ -7,10 +7,12 @@
 namespace hew {
 namespace {
 
-// Factors of transformers.get_*_schedule_with_warmup(num_warmup_steps=4, num_training_steps=20), from Transformers 4.57.
+// Factors of transformers.get_*_schedule_with_warmup(num_warmup_steps=4, num_training_steps=20), from
+// Transformers 4.57.
 TEST(Schedule, FollowsTransformers) {
   const double linear[] = {0, 0.25, 0.5, 0.75, 1, 0.9375, 0.875, 0.8125};
-  const Schedule line{ScheduleKind::kLinear, 1, 4, 20}, cosine{ScheduleKind::kCosine, 1, 4, 20}, constant{ScheduleKind::kConstant, 1, 4, 20};
+  const Schedule line{ScheduleKind::kLinear, 1, 4, 20}, cosine{ScheduleKind::kCosine, 1, 4, 20},
+      constant{ScheduleKind::kConstant, 1, 4, 20};
   for (int64_t step = 0; step < 8; ++step) EXPECT_DOUBLE_EQ(line.At(step), linear[step]) << step;
   EXPECT_DOUBLE_EQ(line.At(19), 0.0625);
   EXPECT_DOUBLE_EQ(line.At(20), 0);

@@ -95,7 +95,8 @@ Status CheckField(const SettingSpec& spec, const TuneSettings& settings) {
     }
   } else if (const auto* number = std::get_if<double S::*>(&spec.field)) {
     const double value = settings.**number;
-    if (!InRange(spec, value)) return BadInput("{}: expected {}, found {}", spec.name, RangeText(spec, "a number"), value);
+    if (!InRange(spec, value))
+      return BadInput("{}: expected {}, found {}", spec.name, RangeText(spec, "a number"), value);
   } else if (const auto* text = std::get_if<std::string S::*>(&spec.field); text && !spec.choices.empty()) {
     if (!IsChoice(spec.choices, settings.**text)) {
       return BadInput("{}: expected one of {}, found '{}'", spec.name, spec.choices, Shown(settings.**text));
@@ -144,7 +145,7 @@ Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, 
     }
   } else if (const auto* flag = std::get_if<bool S::*>(&spec.field)) {
     if (text != "true" && text != "false") return BadInput("{}: expected true or false, found '{}'", spec.name, text);
-    settings->**flag = text == "true";
+    settings->** flag = text == "true";
   } else if (const auto* list = std::get_if<std::vector<std::string> S::*>(&spec.field)) {
     auto& values = settings->**list;
     if (!append) values.clear();
@@ -189,10 +190,9 @@ Result<int64_t> ParseBytes(std::string_view field, std::string_view text) {
   const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
   const std::string_view unit = text.substr(digits);
   double value = 0, factor = 0;
-  const std::pair<std::string_view, double> units[] = {{"", 1},          {"B", 1},          {"kB", 1e3},       {"MB", 1e6},
-                                                       {"GB", 1e9},      {"TB", 1e12},      {"KiB", 1024},     {"MiB", 0x1p20},
-                                                       {"GiB", 0x1p30},  {"M", 1e6},        {"G", 1e9},        {"m", 1e6},
-                                                       {"g", 1e9},       {"gb", 1e9},       {"mb", 1e6}};
+  const std::pair<std::string_view, double> units[] = {
+      {"", 1},         {"B", 1},   {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"KiB", 1024}, {"MiB", 0x1p20},
+      {"GiB", 0x1p30}, {"M", 1e6}, {"G", 1e9},  {"m", 1e6},  {"g", 1e9},  {"gb", 1e9},  {"mb", 1e6}};
   for (const auto& [name, bytes] : units) {
     if (name == unit) factor = bytes;
   }
@@ -210,7 +210,8 @@ Result<SaveEvery> ParseSaveEvery(std::string_view text) {
     if (unit.empty() || unit == "s") return SaveEvery{value, 0};
     if (unit == "min" || unit == "m") return SaveEvery{value * 60, 0};
     if (unit == "h") return SaveEvery{value * 3600, 0};
-    if ((unit == "steps" || unit == "step") && value == std::floor(value)) return SaveEvery{0, static_cast<int64_t>(value)};
+    if ((unit == "steps" || unit == "step") && value == std::floor(value))
+      return SaveEvery{0, static_cast<int64_t>(value)};
   }
   return BadInput("save_every: expected a time or a number of steps such as 60s, 5min or 100steps, found '{}'", text);
 }

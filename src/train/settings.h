@@ -16,35 +16,35 @@ namespace hew {
 
 // Defaults are meant for a newcomer's few hundred rows on a small model.
 struct TuneSettings {
-  std::string base, out;                       // the model, and the folder for the adapter
-  std::vector<std::string> data, eval_data;    // files
-  std::string format = "auto";                 // of data and eval_data: see DataFormatFromName
-  std::string chat_template;                   // a Jinja file to use instead of the model's own; "" = the model's
-  std::string init_adapter;                    // start from this adapter instead of a fresh one
+  std::string base, out;                     // the model, and the folder for the adapter
+  std::vector<std::string> data, eval_data;  // files
+  std::string format = "auto";               // of data and eval_data: see DataFormatFromName
+  std::string chat_template;                 // a Jinja file to use instead of the model's own; "" = the model's
+  std::string init_adapter;                  // start from this adapter instead of a fresh one
   int64_t epochs = 3;
-  int64_t steps = 0;                           // > 0: this many optimiser steps instead of `epochs`
-  int64_t batch_size = 8;                      // examples per optimiser step, however they are packed
-  int64_t batch_tokens = 0;                    // > 0: examples per step up to so many tokens, instead of batch_size
-  int64_t grad_accum = 1;                      // batches per optimiser step
-  int64_t max_length = 0;                      // > 0: rows are cut to so many tokens; 0: the model's context, none cut
+  int64_t steps = 0;         // > 0: this many optimiser steps instead of `epochs`
+  int64_t batch_size = 8;    // examples per optimiser step, however they are packed
+  int64_t batch_tokens = 0;  // > 0: examples per step up to so many tokens, instead of batch_size
+  int64_t grad_accum = 1;    // batches per optimiser step
+  int64_t max_length = 0;    // > 0: rows are cut to so many tokens; 0: the model's context, none cut
   bool shuffle = true;
-  bool share_prefix = true;                    // rows of a step share the work for tokens they all begin with
+  bool share_prefix = true;  // rows of a step share the work for tokens they all begin with
   int64_t rank = 16;
-  double alpha = 0;                            // 0: 2 * rank
+  double alpha = 0;  // 0: 2 * rank
   double dropout = 0;
   std::vector<std::string> targets = {"all"};  // q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj
   bool rslora = false, dora = false;
   double lr = 5e-4;
   std::string schedule = "linear";
-  double warmup = 0.03;                        // below 1: share of all steps; else steps
+  double warmup = 0.03;  // below 1: share of all steps; else steps
   double weight_decay = 0;
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
-  double clip = 1.0;                           // largest gradient norm; 0: no clipping
-  int64_t eval_every = 0;                      // steps; 0: after each epoch
-  int64_t patience = 0;                        // evaluations without a better loss before stopping; 0: never
-  std::string save_every = "60s";              // "60s", "5min" or "100steps"
-  std::string memory;                          // "2GB": bound on the whole process; "": no bound
-  int64_t micro_tokens = 0;                    // rows worked on at once; 0: chosen from `memory`
+  double clip = 1.0;               // largest gradient norm; 0: no clipping
+  int64_t eval_every = 0;          // steps; 0: after each epoch
+  int64_t patience = 0;            // evaluations without a better loss before stopping; 0: never
+  std::string save_every = "60s";  // "60s", "5min" or "100steps"
+  std::string memory;              // "2GB": bound on the whole process; "": no bound
+  int64_t micro_tokens = 0;        // rows worked on at once; 0: chosen from `memory`
   int64_t seed = 0;
 
   double lora_alpha() const { return alpha > 0 ? alpha : 2.0 * static_cast<double>(rank); }
@@ -56,10 +56,10 @@ using SettingField = std::variant<int64_t TuneSettings::*, double TuneSettings::
 struct SettingSpec {
   std::string_view name;  // as in a recipe; a flag spells '_' as '-'
   SettingField field;
-  double least = 0, most = 0;    // numbers; both ends allowed unless `above`
-  bool above = false;            // `least` itself is not allowed
-  bool identity = true;          // a resumed run must have the same value
-  std::string_view choices = ""; // words separated by '|', if only those are allowed
+  double least = 0, most = 0;     // numbers; both ends allowed unless `above`
+  bool above = false;             // `least` itself is not allowed
+  bool identity = true;           // a resumed run must have the same value
+  std::string_view choices = "";  // words separated by '|', if only those are allowed
   std::string_view help = "";
 };
 

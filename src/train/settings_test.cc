@@ -30,12 +30,19 @@ std::string FlagError(std::string_view name, std::string_view text) {
 
 TEST(Settings, RecipeAndFlagsAreTheSameSettings) {
   TuneSettings recipe, flags;
-  ASSERT_TRUE(ParseRecipe("base = 'm.gguf'\ndata = ['a.jsonl', 'b,c.jsonl']\nout = 'o'\nlr = 1e-3\nepochs = 2\nrslora = true\n"
-                          "targets = ['q_proj', 'v_proj']\nsave_every = '100steps'\nwarmup = 10\n",
-                          "r.toml", &recipe));
-  const std::pair<const char*, const char*> values[] = {{"base", "m.gguf"},  {"data", "a.jsonl"},         {"data", "b,c.jsonl"},
-                                                        {"out", "o"},        {"lr", "0.001"},             {"epochs", "2"},
-                                                        {"rslora", "true"},  {"targets", "q_proj,v_proj"}, {"save_every", "100steps"},
+  ASSERT_TRUE(
+      ParseRecipe("base = 'm.gguf'\ndata = ['a.jsonl', 'b,c.jsonl']\nout = 'o'\nlr = 1e-3\nepochs = 2\nrslora = true\n"
+                  "targets = ['q_proj', 'v_proj']\nsave_every = '100steps'\nwarmup = 10\n",
+                  "r.toml", &recipe));
+  const std::pair<const char*, const char*> values[] = {{"base", "m.gguf"},
+                                                        {"data", "a.jsonl"},
+                                                        {"data", "b,c.jsonl"},
+                                                        {"out", "o"},
+                                                        {"lr", "0.001"},
+                                                        {"epochs", "2"},
+                                                        {"rslora", "true"},
+                                                        {"targets", "q_proj,v_proj"},
+                                                        {"save_every", "100steps"},
                                                         {"warmup", "10"}};
   bool append = false;
   for (const auto& [name, text] : values) {
@@ -57,7 +64,8 @@ TEST(Settings, AWrittenRecipeReadsBack) {
 }
 
 TEST(Settings, UnknownKeysAreRefusedWithASuggestion) {
-  EXPECT_EQ(RecipeError("epochs = 2\n\nlearning_rat = 0.1\n"), "recipe.toml: line 3: unknown setting 'learning_rat', did you mean 'lr'?");
+  EXPECT_EQ(RecipeError("epochs = 2\n\nlearning_rat = 0.1\n"),
+            "recipe.toml: line 3: unknown setting 'learning_rat', did you mean 'lr'?");
   EXPECT_THAT(RecipeError("epoch = 2"), HasSubstr("did you mean 'epochs'?"));
   EXPECT_THAT(RecipeError("zzzzzzzzzz = 2"), testing::Not(HasSubstr("did you mean")));
   EXPECT_THAT(RecipeError("[lora]\nrank = 2"), HasSubstr("unknown setting 'lora'"));
@@ -72,7 +80,8 @@ TEST(Settings, ValuesOutOfRangeNameFieldExpectedAndFound) {
   EXPECT_THAT(RecipeError("epochs = 'three'"), HasSubstr("epochs: expected a whole number"));
   EXPECT_THAT(RecipeError("data = []"), HasSubstr("data: expected at least one value"));
   EXPECT_THAT(RecipeError("data = [1]"), HasSubstr("data: expected a list of texts"));
-  EXPECT_THAT(RecipeError("schedule = 'linar'"), HasSubstr("schedule: expected one of constant|linear|cosine, found 'linar'"));
+  EXPECT_THAT(RecipeError("schedule = 'linar'"),
+              HasSubstr("schedule: expected one of constant|linear|cosine, found 'linar'"));
   EXPECT_EQ(FlagError("lr", "nan"), "lr: expected a number above 0 and at most 10, found nan");
   EXPECT_EQ(FlagError("lr", "fast"), "lr: expected a number above 0 and at most 10, found 'fast'");
   EXPECT_THAT(FlagError("lr", "inf"), HasSubstr("lr: expected"));

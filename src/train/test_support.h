@@ -31,7 +31,8 @@ class ByteTokenizer : public Tokenizer {
       int32_t id = static_cast<unsigned char>(text[0]);
       size_t length = 1;
       for (int32_t i = 0; i < kExtra; ++i) {
-        if ((i < 3 && !options.parse_special) || kSpelling[i].size() <= length || !text.starts_with(kSpelling[i])) continue;
+        if ((i < 3 && !options.parse_special) || kSpelling[i].size() <= length || !text.starts_with(kSpelling[i]))
+          continue;
         id = 256 + i;
         length = kSpelling[i].size();
       }
@@ -60,7 +61,8 @@ class ByteTokenizer : public Tokenizer {
 };
 
 inline constexpr const char* kTurnsTemplate =
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + "
+    "'\n'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 inline Weight RandomWeight(const ThreadPool& pool, int64_t rows, int64_t cols, Random* random) {
@@ -101,7 +103,8 @@ inline std::shared_ptr<const Model> TinyModel(const Runtime& rt, uint64_t seed =
   model->rope.half = half;
   for (int64_t position = 0; position < c.max_position_embeddings; ++position) {
     for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) * std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+      const double angle = static_cast<double>(position) *
+                           std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
       model->rope.cos.push_back(static_cast<float>(std::cos(angle)));
       model->rope.sin.push_back(static_cast<float>(std::sin(angle)));
     }

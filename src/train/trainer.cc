@@ -42,9 +42,15 @@ int64_t TotalSteps(const TuneSettings& settings, const StepPlan& plan, std::span
   return steps;
 }
 
-Trainer::Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train, const Dataset* eval,
-                 LoraAdapter* adapter)
-    : rt_(rt), request_(request), settings_(request.settings), plan_(std::move(plan)), train_(train), eval_(eval), adapter_(adapter),
+Trainer::Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train,
+                 const Dataset* eval, LoraAdapter* adapter)
+    : rt_(rt),
+      request_(request),
+      settings_(request.settings),
+      plan_(std::move(plan)),
+      train_(train),
+      eval_(eval),
+      adapter_(adapter),
       gradient_(adapter->parameters.size()) {
   state_.optimizer = OptimizerState(adapter->parameters.size());
   epoch_steps_ = PlanEpoch(plan_.steps, 0, train_.examples);
@@ -75,7 +81,8 @@ Status Trainer::OpenMetrics() {
   // Lines after the checkpoint belong to steps that are done again.
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
-  if (!error && size > state_.metrics_bytes && ::ftruncate(fileno(metrics_), static_cast<off_t>(state_.metrics_bytes)) != 0) {
+  if (!error && size > state_.metrics_bytes &&
+      ::ftruncate(fileno(metrics_), static_cast<off_t>(state_.metrics_bytes)) != 0) {
     return EnvironmentError("{}: cannot cut to {} bytes: {}", path, state_.metrics_bytes, std::strerror(errno));
   }
   std::fseek(metrics_, 0, SEEK_END);
@@ -131,12 +138,14 @@ Result<LossSum> Trainer::StepGradients(const std::vector<int64_t>& chosen) {
   LossSum sum;
   for (size_t b = 0; b < batches.size(); ++b) {
     if (cancelled()) return tl::unexpected(Cancel().error());
-    const LossSum part = LossAndGradients(rt_, *request_.model, *adapter_, batches[b], MaskOf(settings_, state_.optimizer.step, b),
-                                          static_cast<float>(1.0 / weight), gradient_);
+    const LossSum part =
+        LossAndGradients(rt_, *request_.model, *adapter_, batches[b], MaskOf(settings_, state_.optimizer.step, b),
+                         static_cast<float>(1.0 / weight), gradient_, &workspace_);
     sum.loss += part.loss;
     sum.weight += part.weight;
     const auto rows = static_cast<double>(batches[b].ids.size());
-    flops_ += rows * TrainingFlopsPerRow(request_.model->config, adapter_->config, static_cast<double>(batches[b].learned_rows.size()) / rows);
+    flops_ += rows * TrainingFlopsPerRow(request_.model->config, adapter_->config,
+                                         static_cast<double>(batches[b].learned_rows.size()) / rows);
   }
   return sum;
 }
@@ -152,8 +161,10 @@ Status Trainer::Step() {
   metrics.lr = plan_.schedule.At(state_.optimizer.step);
   metrics.grad_norm = OptimizerStep(rt_, settings_, metrics.lr, gradient_, adapter_->parameters, &state_.optimizer);
   if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) {
-    return BadInput("lr: expected a rate at which the loss stays a number, found {} with loss {} at step {}; the state of step {} is kept",
-                    settings_.lr, metrics.loss, metrics.step, last_save_step_);
+    return BadInput(
+        "lr: expected a rate at which the loss stays a number, found {} with loss {} at step {}; the state of step {} "
+        "is kept",
+        settings_.lr, metrics.loss, metrics.step, last_save_step_);
   }
   adapter_->Pack(rt_, *request_.model);
   ++state_.cursor;
@@ -161,7 +172,8 @@ Status Trainer::Step() {
     metrics.tokens += train_.examples[static_cast<size_t>(i)].size();
     metrics.learned_tokens += train_.examples[static_cast<size_t>(i)].learned();
   }
-  metrics.epoch = static_cast<double>(state_.epoch) + static_cast<double>(state_.cursor) / static_cast<double>(epoch_steps_.size());
+  metrics.epoch =
+      static_cast<double>(state_.epoch) + static_cast<double>(state_.cursor) / static_cast<double>(epoch_steps_.size());
   metrics.seconds = Now() - start;
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / std::max(metrics.seconds, 1e-9);
   state_.epoch_loss += sum.loss;
@@ -171,9 +183,15 @@ Status Trainer::Step() {
   state_.train_seconds += metrics.seconds;
   flops_seconds_ += metrics.seconds;
   Report(metrics);
-  return WriteMetrics({{"step", metrics.step}, {"epoch", metrics.epoch}, {"loss", metrics.loss}, {"lr", metrics.lr},
-                       {"grad_norm", metrics.grad_norm}, {"tokens", metrics.tokens}, {"learned_tokens", metrics.learned_tokens},
-                       {"tokens_per_s", metrics.tokens_per_s}, {"seconds", metrics.seconds}});
+  return WriteMetrics({{"step", metrics.step},
+                       {"epoch", metrics.epoch},
+                       {"loss", metrics.loss},
+                       {"lr", metrics.lr},
+                       {"grad_norm", metrics.grad_norm},
+                       {"tokens", metrics.tokens},
+                       {"learned_tokens", metrics.learned_tokens},
+                       {"tokens_per_s", metrics.tokens_per_s},
+                       {"seconds", metrics.seconds}});
 }
 
 void Trainer::Report(const StepMetrics& metrics) {
@@ -187,7 +205,9 @@ void Trainer::Report(const StepMetrics& metrics) {
   progress_->Update(metrics.step, note);
 }
 
-bool Trainer::stopped_early() const { return settings_.patience > 0 && state_.evals_without_progress >= settings_.patience; }
+bool Trainer::stopped_early() const {
+  return settings_.patience > 0 && state_.evals_without_progress >= settings_.patience;
+}
 
 std::optional<double> Trainer::MachineShare() const {
   if (plan_.peak_gflops <= 0 || flops_seconds_ <= 0) return std::nullopt;
@@ -198,7 +218,8 @@ bool Trainer::EvaluationIsDue() const {
   if (!eval_) return false;
   const int64_t step = state_.optimizer.step;
   if (step == plan_.schedule.total_steps) return true;
-  return settings_.eval_every > 0 ? step % settings_.eval_every == 0 : state_.cursor == static_cast<int64_t>(epoch_steps_.size());
+  return settings_.eval_every > 0 ? step % settings_.eval_every == 0
+                                  : state_.cursor == static_cast<int64_t>(epoch_steps_.size());
 }
 
 Status Trainer::Evaluate() {
@@ -206,7 +227,7 @@ Status Trainer::Evaluate() {
   LossSum sum;
   for (const auto& batch : eval_batches_) {
     if (cancelled()) return {};  // still pending: a resumed run makes it again
-    const LossSum part = Loss(rt_, *request_.model, adapter_, batch);
+    const LossSum part = Loss(rt_, *request_.model, adapter_, batch, nullptr, &workspace_);
     sum.loss += part.loss;
     sum.weight += part.weight;
   }
@@ -233,7 +254,8 @@ bool Trainer::SaveIsDue() const {
 
 Status Trainer::Save() {
   // The metrics are on disk before the checkpoint that counts on them.
-  if (::fsync(fileno(metrics_)) != 0) return EnvironmentError("{}/{}: cannot sync: {}", plan_.folder, kMetricsFile, std::strerror(errno));
+  if (::fsync(fileno(metrics_)) != 0)
+    return EnvironmentError("{}/{}: cannot sync: {}", plan_.folder, kMetricsFile, std::strerror(errno));
   std::swap(state_.parameters, adapter_->parameters);  // lent for the time of writing
   const Status saved = SaveCheckpoint(CheckpointPath(), plan_.identity, state_);
   std::swap(state_.parameters, adapter_->parameters);
@@ -246,8 +268,10 @@ Status Trainer::Save() {
 Status Trainer::Cancel() {
   progress_.reset();
   HEW_RETURN_IF_ERROR(Save());
-  return tl::unexpected(Error{ErrorCode::kCancelled, fmt::format("stopped after step {} of {}; the run is kept in {}: the same command with --resume goes on",
-                                                                 state_.optimizer.step, plan_.schedule.total_steps, CheckpointPath())});
+  return tl::unexpected(
+      Error{ErrorCode::kCancelled,
+            fmt::format("stopped after step {} of {}; the run is kept in {}: the same command with --resume goes on",
+                        state_.optimizer.step, plan_.schedule.total_steps, CheckpointPath())});
 }
 
 }  // namespace hew

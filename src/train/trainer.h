@@ -18,11 +18,11 @@ namespace hew {
 struct TrainPlan {
   StepPlan steps;
   PackOptions packing;
-  Schedule schedule;         // its total_steps is the run's
+  Schedule schedule;  // its total_steps is the run's
   SaveEvery save_every;
   RunIdentity identity;
   std::string folder;
-  double peak_gflops = 0;    // of this machine, to show a share of; 0: unknown
+  double peak_gflops = 0;  // of this machine, to show a share of; 0: unknown
 };
 
 // The steps of a whole run: `settings.steps`, or as many as `settings.epochs` take.
@@ -31,7 +31,8 @@ int64_t TotalSteps(const TuneSettings& settings, const StepPlan& plan, std::span
 class Trainer {
  public:
   // `adapter` is trained in place. `eval` may be null. All must outlive the trainer.
-  Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train, const Dataset* eval, LoraAdapter* adapter);
+  Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train, const Dataset* eval,
+          LoraAdapter* adapter);
   ~Trainer();
 
   // Takes up the checkpoint in the folder. True if there was one.
@@ -70,10 +71,11 @@ class Trainer {
   std::vector<std::vector<int64_t>> epoch_steps_;  // of state_.epoch
   std::vector<PackedBatch> eval_batches_;
   std::vector<float> gradient_;  // [parameters]
+  TrainingWorkspace workspace_;
   std::FILE* metrics_ = nullptr;
   std::unique_ptr<Progress> progress_;
-  double shown_loss_ = 0;        // smoothed, for the bar
-  double last_save_ = 0;         // seconds on the run's clock
+  double shown_loss_ = 0;  // smoothed, for the bar
+  double last_save_ = 0;   // seconds on the run's clock
   int64_t last_save_step_ = 0;
   double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };

@@ -29,7 +29,8 @@ Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& nam
     }
     const auto projection = ProjectionFromModule(name);
     if (!projection) {
-      return BadInput("targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
+      return BadInput(
+          "targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
     }
     targets.push_back(*projection);
   }
@@ -40,7 +41,13 @@ Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& nam
 
 Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
   const auto& s = request.settings;
-  if (!s.init_adapter.empty()) return LoadAdapter(rt, s.init_adapter, *request.model);
+  if (!s.init_adapter.empty()) {
+    HEW_ASSIGN(LoraAdapter adapter, LoadAdapter(rt, s.init_adapter, *request.model));
+    adapter.config.dropout = s.dropout;
+    Say(request, fmt::format("{}: going on from it, with its own targets, rank {} and alpha {:g}", s.init_adapter,
+                             adapter.config.rank, adapter.config.alpha));
+    return adapter;
+  }
   LoraConfig config;
   config.rank = s.rank;
   config.alpha = s.lora_alpha();
@@ -65,7 +72,8 @@ DatasetOptions DataOptions(const TuneRequest& request) {
 }
 
 // Rows worked on at once: what `memory` leaves room for, at most kMicroTokens unless one row is longer.
-Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter, int64_t longest) {
+Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter,
+                            int64_t longest) {
   const auto& s = request.settings;
   if (s.micro_tokens > 0) return s.micro_tokens;
   const int64_t most = std::max(kMicroTokens, longest);
@@ -73,17 +81,20 @@ Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const
   HEW_ASSIGN(const int64_t bound, ParseBytes("memory", s.memory));
   // Parameters, gradient, two moments and the best ones; what stands now (model, data) is in the present peak.
   const int64_t fixed = static_cast<int64_t>(PeakRssBytes()) + static_cast<int64_t>(adapter.parameters.size()) * 4 * 4;
-  const auto needed = [&](int64_t rows) { return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows); };
+  const auto needed = [&](int64_t rows) {
+    return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows);
+  };
   int64_t rows = most;
   while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
   if (needed(rows) > bound) {
-    return BadInput("memory: expected at least {} for a row of {} tokens, found {}", HumanBytes(static_cast<uint64_t>(needed(rows))),
-                    longest, HumanBytes(static_cast<uint64_t>(bound)));
+    return BadInput("memory: expected at least {} for a row of {} tokens, found {}",
+                    HumanBytes(static_cast<uint64_t>(needed(rows))), longest, HumanBytes(static_cast<uint64_t>(bound)));
   }
   return rows;
 }
 
-Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval, int64_t micro_tokens) {
+Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval,
+                               int64_t micro_tokens) {
   RunIdentity identity;
   const auto settings = SettingsToJson(request.settings);
   for (const auto& spec : TuneSettingSpecs()) {
@@ -103,20 +114,24 @@ Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, co
 
 void SayCounts(const TuneRequest& request, const Dataset& data, const char* name) {
   const auto& c = data.counts;
-  Say(request, fmt::format("{}: {} rows, {} tokens, {} of them to be learned", name, data.examples.size(), c.tokens, c.learned_tokens));
+  Say(request, fmt::format("{}: {} rows, {} tokens, {} of them to be learned", name, data.examples.size(), c.tokens,
+                           c.learned_tokens));
   if (c.duplicates > 0) Say(request, fmt::format("{}: {} rows stand in it more than once", name, c.duplicates));
   if (c.cut > 0) Say(request, fmt::format("{}: {} rows cut to {} tokens", name, c.cut, request.settings.max_length));
-  if (c.unlearned > 0) Say(request, fmt::format("{}: {} rows left out, nothing in them would be learned", name, c.unlearned));
+  if (c.unlearned > 0)
+    Say(request, fmt::format("{}: {} rows left out, nothing in them would be learned", name, c.unlearned));
   if (c.calls_as_text > 0) {
-    Say(request, fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text", name, c.calls_as_text));
+    Say(request,
+        fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text", name,
+                    c.calls_as_text));
   }
 }
 
 void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan& plan) {
   const int64_t index = PlanEpoch(plan, 0, train.examples).front().front();
   const auto& example = train.examples[static_cast<size_t>(index)];
-  Say(request, fmt::format("one example as the model sees it ({}, {} tokens), what it learns {}:", train.Where(example), example.size(),
-                           request.color ? "in green" : "in [[ ]]"));
+  Say(request, fmt::format("one example as the model sees it ({}, {} tokens), what it learns {}:", train.Where(example),
+                           example.size(), request.color ? "in green" : "in [[ ]]"));
   Say(request, ShowExample(*request.tokenizer, example, request.color));
 }
 
@@ -132,11 +147,16 @@ Status CheckFolder(const TuneRequest& request) {
   return MakeFolder(out);
 }
 
-Status SaveRun(const TuneRequest& request, const LoraAdapter& adapter, const RunIdentity& identity, const TuneReport& report) {
+Status SaveRun(const TuneRequest& request, const LoraAdapter& adapter, const RunIdentity& identity,
+               const TuneReport& report) {
   const std::string& out = request.settings.out;
   HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, out));
-  const nlohmann::ordered_json run = {{"format", "hew-run-1"}, {"settings", SettingsToJson(request.settings)}, {"identity", identity}, {"report", ToJson(report)}};
-  return WriteFileAtomically(out + "/" + kRunFile, run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  const nlohmann::ordered_json run = {{"format", "hew-run-1"},
+                                      {"settings", SettingsToJson(request.settings)},
+                                      {"identity", identity},
+                                      {"report", ToJson(report)}};
+  return WriteFileAtomically(out + "/" + kRunFile,
+                             run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace
@@ -144,23 +164,24 @@ Status SaveRun(const TuneRequest& request, const LoraAdapter& adapter, const Run
 nlohmann::ordered_json ToJson(const TuneReport& r) {
   nlohmann::ordered_json json = {{"adapter", r.adapter}, {"steps", r.steps}, {"train_loss", r.train_loss}};
   json["eval_loss"] = r.eval_loss ? nlohmann::ordered_json(*r.eval_loss) : nlohmann::ordered_json(nullptr);
-  json.update({{"tokens_per_s", r.tokens_per_s},
-               {"useful_tokens", r.useful_tokens},
-               {"seconds", r.seconds},
-               {"train_seconds", r.train_seconds},
-               {"peak_rss_bytes", r.peak_rss_bytes},
-               {"learned_tokens", r.learned_tokens},
-               {"eval_seconds", r.eval_seconds},
-               {"best_step", r.best_step},
-               {"stopped_early", r.stopped_early},
-               {"trainable_parameters", r.trainable_parameters},
-               {"machine_share", r.machine_share ? nlohmann::ordered_json(*r.machine_share) : nlohmann::ordered_json(nullptr)},
-               {"rows", r.data.rows},
-               {"duplicate_rows", r.data.duplicates},
-               {"cut_rows", r.data.cut},
-               {"unlearned_rows", r.data.unlearned},
-               {"eval_rows", r.eval_rows},
-               {"eval_rows_in_training", r.eval_rows_in_training}});
+  json.update(
+      {{"tokens_per_s", r.tokens_per_s},
+       {"useful_tokens", r.useful_tokens},
+       {"seconds", r.seconds},
+       {"train_seconds", r.train_seconds},
+       {"peak_rss_bytes", r.peak_rss_bytes},
+       {"learned_tokens", r.learned_tokens},
+       {"eval_seconds", r.eval_seconds},
+       {"best_step", r.best_step},
+       {"stopped_early", r.stopped_early},
+       {"trainable_parameters", r.trainable_parameters},
+       {"machine_share", r.machine_share ? nlohmann::ordered_json(*r.machine_share) : nlohmann::ordered_json(nullptr)},
+       {"rows", r.data.rows},
+       {"duplicate_rows", r.data.duplicates},
+       {"cut_rows", r.data.cut},
+       {"unlearned_rows", r.data.unlearned},
+       {"eval_rows", r.eval_rows},
+       {"eval_rows_in_training", r.eval_rows_in_training}});
   return json;
 }
 
@@ -182,7 +203,9 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
     report.eval_rows = static_cast<int64_t>(eval_data.examples.size());
     report.eval_rows_in_training = overlap.rows;
     if (overlap.rows > 0) {
-      Say(request, fmt::format("eval_data: {} rows ask what the training data also asks ({}): the loss on them says little", overlap.rows, overlap.first));
+      Say(request,
+          fmt::format("eval_data: {} rows ask what the training data also asks ({}): the loss on them says little",
+                      overlap.rows, overlap.first));
     }
   }
 
@@ -191,7 +214,8 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   plan.folder = settings.out;
   plan.steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
                 settings.batch_tokens * settings.grad_accum};
-  HEW_ASSIGN(plan.packing.micro_tokens, MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest)));
+  HEW_ASSIGN(plan.packing.micro_tokens,
+             MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest)));
   plan.packing.share_prefix = settings.share_prefix;
   const int64_t total = TotalSteps(settings, plan.steps, train.examples);
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
@@ -201,8 +225,7 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   if (!request.quiet) plan.peak_gflops = MeasureProductPeak(rt);
 
   ShowFirst(request, train, plan.steps);
-  Say(request, fmt::format("{} steps; {} trainable numbers; {} tokens to be learned in all", total, adapter.parameters.size(),
-                           settings.steps > 0 ? "as many as the steps hold" : fmt::format("{}", train.counts.learned_tokens * settings.epochs)));
+  Say(request, fmt::format("{} steps, {} trainable numbers", total, adapter.parameters.size()));
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
   Trainer trainer(rt, request, std::move(plan), train, eval, &adapter);
   if (request.resume) {

@@ -22,7 +22,8 @@ using testing::HasSubstr;
 std::string Rows(int count) {
   std::string out;
   for (int i = 0; i < count; ++i) {
-    out += fmt::format("{{\"prompt\": \"a common beginning, then row {}?\", \"completion\": \"answer {}\"}}\n", i, (i * 7) % 5);
+    out += fmt::format("{{\"prompt\": \"a common beginning, then row {}?\", \"completion\": \"answer {}\"}}\n", i,
+                       (i * 7) % 5);
   }
   return out;
 }
@@ -56,7 +57,9 @@ class TuneTest : public testing::Test {
     return Tune(rt, request);
   }
 
-  std::string File(const std::string& out, const char* name) const { return *ReadFile(folder_ + "/" + out + "/" + name); }
+  std::string File(const std::string& out, const char* name) const {
+    return *ReadFile(folder_ + "/" + out + "/" + name);
+  }
 
   // Steps, losses, rates and norms of the metrics, without what the clock says.
   std::vector<std::string> Losses(const std::string& out) const {
@@ -101,7 +104,8 @@ TEST_F(TuneTest, LearnsAndReports) {
   const auto run = nlohmann::json::parse(File("out", kRunFile));
   EXPECT_EQ(run["settings"]["rank"], 4);
   const auto json = ToJson(*report);
-  for (const char* key : {"adapter", "steps", "train_loss", "eval_loss", "tokens_per_s", "useful_tokens", "seconds", "train_seconds", "peak_rss_bytes"}) {
+  for (const char* key : {"adapter", "steps", "train_loss", "eval_loss", "tokens_per_s", "useful_tokens", "seconds",
+                          "train_seconds", "peak_rss_bytes"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
 }
@@ -184,7 +188,8 @@ TEST_F(TuneTest, ResumingAnotherRunIsRefused) {
     const auto report = Run(other);
     return report ? std::string("went on") : report.error().message;
   };
-  EXPECT_THAT(error([](auto& s) { s.lr = 0.02; }), HasSubstr("checkpoint.safetensors: lr: expected 0.01 (as the run began), found 0.02"));
+  EXPECT_THAT(error([](auto& s) { s.lr = 0.02; }),
+              HasSubstr("checkpoint.safetensors: lr: expected 0.01 (as the run began), found 0.02"));
   EXPECT_THAT(error([](auto& s) { s.rslora = true; }), HasSubstr("rslora: expected false"));
   const std::string other_data = WriteTestFile(folder_, "other.jsonl", Rows(12));
   EXPECT_THAT(error([&](auto& s) { s.data = {other_data}; }), HasSubstr("data: expected \""));
@@ -196,7 +201,8 @@ TEST_F(TuneTest, ResumingAnotherRunIsRefused) {
 
 TEST_F(TuneTest, TheBestAdapterIsKeptAndPatienceEnds) {
   TuneRequest request = Request("out");
-  const std::string eval = WriteTestFile(folder_, "eval.jsonl", "{\"prompt\": \"something else\", \"completion\": \"entirely\"}\n");
+  const std::string eval =
+      WriteTestFile(folder_, "eval.jsonl", "{\"prompt\": \"something else\", \"completion\": \"entirely\"}\n");
   request.settings.eval_data = {eval};
   request.settings.epochs = 50;
   request.settings.lr = 0.05;
@@ -235,8 +241,10 @@ TEST_F(TuneTest, RunsThatCannotBeRightAreRefused) {
   EXPECT_THAT(error([](auto& s) { s.max_length = 1000; }), HasSubstr("max_length: expected at most 256"));
   EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }), HasSubstr("memory: expected at least"));
   EXPECT_THAT(error([](auto& s) { s.lr = -1; }), HasSubstr("lr: expected a number above 0"));
-  const std::string chat = WriteTestFile(folder_, "chat.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n");
-  EXPECT_THAT(error([&](auto& s) { s.data = {chat}; }), HasSubstr("chat.jsonl:1: expected a model with a chat template"));
+  const std::string chat =
+      WriteTestFile(folder_, "chat.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n");
+  EXPECT_THAT(error([&](auto& s) { s.data = {chat}; }),
+              HasSubstr("chat.jsonl:1: expected a model with a chat template"));
   const std::string empty = WriteTestFile(folder_, "empty.jsonl", "\n\n");
   EXPECT_THAT(error([&](auto& s) { s.data = {empty}; }), HasSubstr("empty.jsonl: expected at least one row"));
 }
