@@ -132,8 +132,9 @@ size_t CodePointCount(std::string_view text) {
 
 size_t FindText(std::string_view text, std::string_view part, size_t from) {
   if (from > text.size()) return std::string_view::npos;
-  if (part.empty()) return from;
-  // glibc's memmem is the two-way search for long needles.
+  constexpr size_t kShortBytes = 32;  // the plain search costs at most this much per letter
+  if (part.size() <= kShortBytes) return text.find(part, from);
+  // glibc's memmem is the two-way search for long needles. Sanitizers read all of the text on each call.
   const void* const found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
   if (found == nullptr) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());
