@@ -44,14 +44,14 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
 Result<int> RunMerge(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const auto type, ParseType(options.type));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, MergeModel(rt, options.in, context.common.adapters, options.out, type));
+  HEW_ASSIGN(const auto report, MergeModel(rt, options.in, context.common.adapters, options.out, type, &Cancelled()));
   return Show(context, report);
 }
 
 Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const auto type, ParseType(options.type));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, Convert(rt, options.in, options.out, type, options.base));
+  HEW_ASSIGN(const auto report, Convert(rt, options.in, options.out, type, options.base, &Cancelled()));
   return Show(context, report);
 }
 

@@ -28,12 +28,13 @@ Status CheckTarget(const std::string& in, const std::string& out) {
 }
 
 Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base, const LoraAdapter& in,
-                                     const std::string& path) {
+                                     const std::string& path, const std::atomic<bool>* cancelled) {
   HEW_ASSIGN(const LoraAdapter written, LoadAdapter(rt, path, *base.model));
   const LoraAdapter* a = &in;
   const LoraAdapter* b = &written;
   ExportReport report;
-  HEW_RETURN_IF_ERROR(CompareLogits(rt, *base.model, {&a, 1}, *base.model, {&b, 1}, *base.tokenizer, &report));
+  HEW_RETURN_IF_ERROR(
+      CompareLogits(rt, *base.model, {&a, 1}, *base.model, {&b, 1}, *base.tokenizer, &report, cancelled));
   if (report.max_logit_diff > kAdapterTolerance) {
     return BadInput("{}: expected the input's logits within {}, found a difference of {}", path, kAdapterTolerance,
                     report.max_logit_diff);
@@ -45,7 +46,7 @@ Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base,
 }
 
 Result<ExportReport> ConvertAdapter(const Runtime& rt, const std::string& in, const std::string& out,
-                                    const std::string& base) {
+                                    const std::string& base, const std::atomic<bool>* cancelled) {
   HEW_RETURN_IF_ERROR(CheckTarget(in, out));
   HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, base, {}));
   HEW_ASSIGN(const LoraAdapter adapter, LoadAdapter(rt, in, *opened.model));
@@ -55,7 +56,7 @@ Result<ExportReport> ConvertAdapter(const Runtime& rt, const std::string& in, co
       gguf ? SaveGgufAdapter(adapter, *opened.model, unchecked) : SavePeftAdapter(adapter, *opened.model, unchecked);
   Result<ExportReport> report;
   if (status) {
-    report = CompareAdapters(rt, opened, adapter, unchecked);
+    report = CompareAdapters(rt, opened, adapter, unchecked, cancelled);
     if (!report) status = tl::unexpected(report.error());
   }
   HEW_RETURN_IF_ERROR(KeepOrRemove(std::move(status), unchecked, out));
@@ -75,16 +76,16 @@ bool IsAdapter(const std::string& path) {
 }
 
 Result<ExportReport> Convert(const Runtime& rt, const std::string& in, const std::string& out,
-                             std::optional<DType> type, const std::string& base) {
+                             std::optional<DType> type, const std::string& base, const std::atomic<bool>* cancelled) {
   if (!IsAdapter(in)) {
     if (!base.empty()) return BadInput("--base: expected only with an adapter, found {} to convert", in);
-    return MergeModel(rt, in, {}, out, type);
+    return MergeModel(rt, in, {}, out, type, cancelled);
   }
   if (base.empty()) return BadInput("--base: expected the model that {} was trained on, found none", in);
   if (type) return BadInput("--type: expected none for an adapter (it is written as F32), found {}", NameOf(*type));
   Runtime fp32 = rt;
   fp32.precision = Precision::kFp32;
-  return ConvertAdapter(fp32, in, out, base);
+  return ConvertAdapter(fp32, in, out, base, cancelled);
 }
 
 }  // namespace hew

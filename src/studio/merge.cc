@@ -88,14 +88,20 @@ std::optional<DType> DefaultType(const OpenedModel& opened, const std::string& o
   return rounds ? std::optional(DType::kQ8_0) : std::nullopt;
 }
 
-Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path) {
+Status GoOn(const std::atomic<bool>* cancelled) {
+  if (!cancelled || !*cancelled) return {};
+  return tl::unexpected<Error>(Error{ErrorCode::kCancelled, "stopped; nothing was kept"});
+}
+
+Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path,
+                             const std::atomic<bool>* cancelled) {
   HEW_ASSIGN(const auto written, LoadModel(rt, path));
   HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(path));
   HEW_RETURN_IF_ERROR(CompareTokenizers(*opened.tokenizer, *tokenizer, path));
   std::vector<const LoraAdapter*> adapters;
   for (const auto& adapter : opened.adapters) adapters.push_back(adapter.get());
   ExportReport report;
-  HEW_RETURN_IF_ERROR(CompareLogits(rt, *opened.model, adapters, *written, {}, *opened.tokenizer, &report));
+  HEW_RETURN_IF_ERROR(CompareLogits(rt, *opened.model, adapters, *written, {}, *opened.tokenizer, &report, cancelled));
   report.type = written->layers[0][Projection::kQ].type;
   report.advice = Advice(report);
   HEW_ASSIGN(report.sha256, DigestOfModel(path));
@@ -123,10 +129,12 @@ Status KeepOrRemove(Status status, const std::string& unchecked, const std::stri
 }
 
 Status CompareLogits(const Runtime& rt, const Model& a, std::span<const LoraAdapter* const> a_adapters, const Model& b,
-                     std::span<const LoraAdapter* const> b_adapters, const Tokenizer& tokenizer, ExportReport* report) {
+                     std::span<const LoraAdapter* const> b_adapters, const Tokenizer& tokenizer, ExportReport* report,
+                     const std::atomic<bool>* cancelled) {
   double sum = 0, count = 0;
   const int64_t most = std::min(kMaxTokens, a.config.max_position_embeddings);
   for (const char* text : kTexts) {
+    HEW_RETURN_IF_ERROR(GoOn(cancelled));
     const auto ids = Ids(tokenizer, text, most);
     if (ids.empty()) continue;
     const Matrix x = LogitsOf(rt, a, a_adapters, ids), y = LogitsOf(rt, b, b_adapters, ids);
@@ -145,7 +153,7 @@ Status CompareLogits(const Runtime& rt, const Model& a, std::span<const LoraAdap
 }
 
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
-                                const std::string& out, std::optional<DType> type) {
+                                const std::string& out, std::optional<DType> type, const std::atomic<bool>* cancelled) {
   const Runtime fp32 = InFp32(rt);
   HEW_ASSIGN(const OpenedModel opened, OpenModel(fp32, base, adapters));
   HEW_RETURN_IF_ERROR(CheckSaveTarget(*opened.model, out));
@@ -155,7 +163,7 @@ Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, cons
   const std::string unchecked = UncheckedPath(out);
   Status status = SaveModel(fp32, *opened.model, list, unchecked, type);
   if (!status) return tl::unexpected(std::move(status).error());  // it left nothing
-  auto report = Compare(fp32, opened, unchecked);
+  auto report = Compare(fp32, opened, unchecked, cancelled);
   status = report ? Status() : Status(tl::unexpected(report.error()));
   HEW_RETURN_IF_ERROR(KeepOrRemove(std::move(status), unchecked, out));
   report->path = out;

@@ -2,6 +2,7 @@
 // compared with what it was made from.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,9 +28,11 @@ struct ExportReport {
 
 // Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel; without a type a
 // quantised base with adapters becomes Q8_0 in GGUF. The file appears under its name after it was compared: token ids
-// that differ from the base's are an error. Nothing is left behind on failure.
+// that differ from the base's are an error. Nothing is left behind on failure, nor when
+// `cancelled` becomes true (kCancelled).
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
-                                const std::string& out, std::optional<DType> type);
+                                const std::string& out, std::optional<DType> type,
+                                const std::atomic<bool>* cancelled = nullptr);
 
 // The parts of that which other conversions share:
 // A name beside `out` for a file that is not yet known to be right; keeps the suffix .gguf.
@@ -38,6 +41,7 @@ std::string UncheckedPath(const std::string& out);
 Status KeepOrRemove(Status status, const std::string& unchecked, const std::string& out);
 // Greatest and mean |difference| of the logits of two models with their adapters over fixed texts of many languages.
 Status CompareLogits(const Runtime& rt, const Model& a, std::span<const LoraAdapter* const> a_adapters, const Model& b,
-                     std::span<const LoraAdapter* const> b_adapters, const Tokenizer& tokenizer, ExportReport* report);
+                     std::span<const LoraAdapter* const> b_adapters, const Tokenizer& tokenizer, ExportReport* report,
+                     const std::atomic<bool>* cancelled = nullptr);
 
 }  // namespace hew

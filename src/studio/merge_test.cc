@@ -137,5 +137,13 @@ TEST_F(MergeTest, RefusesAndLeavesNothingBehind) {
   ExpectRefused(Convert(rt_, Path("base"), Path("m.gguf"), std::nullopt, Path("base")), "--base");
 }
 
+TEST_F(MergeTest, StoppedItKeepsNothing) {
+  const std::atomic<bool> cancelled{true};
+  const auto report = MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m.gguf"), std::nullopt, &cancelled);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(Names(), before_);
+}
+
 }  // namespace
 }  // namespace hew
