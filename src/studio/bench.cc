@@ -116,8 +116,9 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   HEW_ASSIGN(const auto adapter, LoraAdapter::Create(rt, lora, model, 0));
   const PackedBatch batch = TrainingBatch(model.config, settings.train_rows);
   std::vector<float> gradients(adapter.parameters.size());
-  LossAndGradients(rt, model, adapter, batch, {}, 1, gradients);  // first touch of memory is not a step
-  const double step_s = BestSeconds(settings.repeats, [&] { LossAndGradients(rt, model, adapter, batch, {}, 1, gradients); });
+  TrainingWorkspace workspace;
+  LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace);  // first touch of memory is not a step
+  const double step_s = BestSeconds(settings.repeats, [&] { LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace); });
   const double head_share = static_cast<double>(batch.learned_rows.size()) / static_cast<double>(settings.train_rows);
   results.push_back({fmt::format("lora step, {} rows", settings.train_rows), static_cast<double>(settings.train_rows) / step_s, "tok/s",
                      flops / TrainingFlopsPerRow(model.config, lora, head_share)});
