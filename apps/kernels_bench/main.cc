@@ -1,7 +1,6 @@
 // kernels_bench [threads] [isa]: products of the sizes of SmolLM2-135M as a share of what the machine can do.
 // Best of many repetitions, so that what else runs on the machine counts little.
 #include <fmt/format.h>
-
 #include <time.h>
 
 #include <algorithm>
@@ -52,12 +51,13 @@ void Gemm(const Runtime& rt, double peak, DType type, int64_t m, int64_t k, int6
   const LinearTerm forward = {x.view(), &w}, backward = {y.view(), &w};
   const double flops = 2.0 * static_cast<double>(m * k * n) * 1e-9;
   const auto show = [&](const char* what, double seconds) {
-    fmt::print("{:5} {:<9} M {:4} K {:4} N {:5}  {:7.1f} Gflop/s  {:5.1f}% of peak\n", NameOf(type), what, m, k, n, flops / seconds,
-               100 * flops / seconds / peak);
+    fmt::print("{:5} {:<9} M {:4} K {:4} N {:5}  {:7.1f} Gflop/s  {:5.1f}% of peak\n", NameOf(type), what, m, k, n,
+               flops / seconds, 100 * flops / seconds / peak);
   };
   show("forward", Best(rt, 0.2, [&] { Linear(rt, {&forward, 1}, nullptr, y.view()); }));
   show("backward", Best(rt, 0.2, [&] { LinearInputGradient(rt, {&backward, 1}, x.view()); }));
-  if (type == DType::kF32) show("outer", Best(rt, 0.2, [&] { OuterProductGradient(rt, y.view(), x.view(), 1.0f, c.view()); }));
+  if (type == DType::kF32)
+    show("outer", Best(rt, 0.2, [&] { OuterProductGradient(rt, y.view(), x.view(), 1.0f, c.view()); }));
 }
 
 void FewRows(const Runtime& rt, double peak, DType type, int64_t m, int64_t k, int64_t n, int64_t copies) {
@@ -72,8 +72,8 @@ void FewRows(const Runtime& rt, double peak, DType type, int64_t m, int64_t k, i
       Linear(rt, {&term, 1}, nullptr, y.view());
     }
   });
-  fmt::print("{:5} few rows  M {:4} K {:4} N {:5}  {:7.1f} GB/s     {:5.1f}% of peak\n", NameOf(type), m, k, n, bytes / seconds,
-             100 * bytes / seconds / peak);
+  fmt::print("{:5} few rows  M {:4} K {:4} N {:5}  {:7.1f} GB/s     {:5.1f}% of peak\n", NameOf(type), m, k, n,
+             bytes / seconds, 100 * bytes / seconds / peak);
 }
 
 }  // namespace
@@ -87,8 +87,8 @@ int main(int argc, char** argv) {
   const ThreadPool pool(std::clamp(threads, 1, 1024));
   const Runtime rt = {&pool, isa, Precision::kDefault};
   const MachinePeak peak = MeasureMachine(rt);
-  fmt::print("{} threads, {}: fp32 {:.0f} Gflop/s, bf16 {:.0f} Gflop/s, int8 {:.0f} Gop/s, read {:.1f} GB/s\n", threads, NameOf(isa),
-             peak.fp32_gflops, peak.bf16_gflops, peak.int8_gops, peak.read_gbps);
+  fmt::print("{} threads, {}: fp32 {:.0f} Gflop/s, bf16 {:.0f} Gflop/s, int8 {:.0f} Gop/s, read {:.1f} GB/s\n", threads,
+             NameOf(isa), peak.fp32_gflops, peak.bf16_gflops, peak.int8_gops, peak.read_gbps);
   const double limit = rt.bf16() ? peak.bf16_gflops : peak.fp32_gflops;
   if (only != "few") {
     for (DType type : {DType::kQ4_1, DType::kQ8_0, DType::kF32}) {
@@ -100,10 +100,12 @@ int main(int argc, char** argv) {
     Gemm(rt, limit, DType::kF32, 512, 16, 1536);
   }
   if (only != "gemm") {
-    for (DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1}) {
+    for (DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
+                       DType::kQ5_1}) {
       FewRows(rt, peak.read_gbps, type, 1, 576, 1536, 96);
     }
-    for (DType type : {DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) FewRows(rt, peak.read_gbps, type, 1, 2048, 1024, 40);
+    for (DType type : {DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K})
+      FewRows(rt, peak.read_gbps, type, 1, 2048, 1024, 40);
     FewRows(rt, peak.read_gbps, DType::kQ8_0, 1, 576, 49152, 2);
     FewRows(rt, peak.read_gbps, DType::kQ4_1, 1, 576, 576, 256);
     for (int64_t m : {2, 4, 8}) FewRows(rt, peak.read_gbps, DType::kQ4_1, m, 576, 1536, 96);

@@ -28,8 +28,8 @@ uint64_t Read(const void* data, int64_t bytes) {
     for (int i = 0; i < 4; ++i) sum[i] = _mm256_xor_si256(sum[i], _mm256_loadu_si256(p + i));
   }
   sum[0] = _mm256_xor_si256(_mm256_xor_si256(sum[0], sum[1]), _mm256_xor_si256(sum[2], sum[3]));
-  return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0) ^ _mm256_extract_epi64(sum[0], 1) ^ _mm256_extract_epi64(sum[0], 2) ^
-                               _mm256_extract_epi64(sum[0], 3));
+  return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0) ^ _mm256_extract_epi64(sum[0], 1) ^
+                               _mm256_extract_epi64(sum[0], 2) ^ _mm256_extract_epi64(sum[0], 3));
 }
 
 }  // namespace
