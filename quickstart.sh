@@ -22,7 +22,7 @@ $hew inspect "$model" | head -n 12
 
 say "3/6  Before: what does it know of Pagewright, a website builder that we invented?"
 [ -f "$run/before.json" ] || $hew test "$model" --suite "$suite" --save "$run/before.json" >/dev/null || [ $? -eq 1 ]
-$hew chat "$model" --system "You are the help desk of Pagewright, a website builder. Answer in one short sentence." \
+$hew chat "$model" --system "You are the help desk of Pagewright. Answer in one sentence." \
   -m "I'd like the payment I made on Monday returned to me, please." --temperature 0 --max-tokens 48
 
 say "4/6  Teach: an adapter on the frozen model, from 441 example answers"
@@ -33,7 +33,7 @@ $hew test "$model" --adapter "$run/adapter" --suite "$suite" --save "$run/after.
 
 say "6/6  One file of the two, and a chat with it"
 [ -f "$run/helpdesk-f16.gguf" ] || $hew merge --base "$model" --adapter "$run/adapter" --out "$run/helpdesk-f16.gguf" --type F16
-$hew chat "$run/helpdesk-f16.gguf" --system "You are the help desk of Pagewright, a website builder. Answer in one short sentence." \
+$hew chat "$run/helpdesk-f16.gguf" --system "You are the help desk of Pagewright. Answer in one sentence." \
   -m "I'd like the payment I made on Monday returned to me, please." --temperature 0 --max-tokens 48
 
 cat <<EOF
