@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 
 #include "base/file.h"
 
@@ -50,22 +49,10 @@ void CommandContext::PrintJson(const nlohmann::ordered_json& object) const {
 }
 
 Result<JinjaClock> CommandContext::Now() const {
-  std::tm time{};
-  if (const char* fixed = std::getenv("HEW_NOW")) {
-    if (!strptime(fixed, "%Y-%m-%dT%H:%M:%S", &time)) {
-      return BadInput("HEW_NOW: expected YYYY-MM-DDTHH:MM:SS, found '{}'", fixed);
-    }
-  } else {
-    const std::time_t now = std::time(nullptr);
-    localtime_r(&now, &time);
-  }
-  JinjaClock clock;
-  clock.year = time.tm_year + 1900;
-  clock.month = time.tm_mon + 1;
-  clock.day = time.tm_mday;
-  clock.hour = time.tm_hour;
-  clock.minute = time.tm_min;
-  clock.second = time.tm_sec;
+  const char* fixed = std::getenv("HEW_NOW");
+  if (!fixed) return LocalClock();
+  auto clock = ParseClock(fixed);
+  if (!clock) return Annotate("HEW_NOW", std::move(clock).error());
   return clock;
 }
 

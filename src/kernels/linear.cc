@@ -151,6 +151,20 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
   });
 }
 
+// A product of `terms` without its pack_panel, which differs between the forward pass and the gradient. The terms
+// must outlive it.
+Product ProductOf(const LinearKernels& kernels, std::span<const LinearTerm> terms, int64_t rows, int64_t cols) {
+  Product product = {.rows = rows, .cols = cols, .steps = 0, .pack_strip = {}, .pack_panel = {}};
+  for (const LinearTerm& t : terms) product.steps += CeilDiv(t.x.cols, kernels.group);
+  product.pack_strip = [&kernels, terms](int64_t row, int count, uint32_t* strip) {
+    for (const LinearTerm& t : terms) {
+      kernels.pack_rows(InputOf(t.x, row), count, t.x.cols, strip);
+      strip += CeilDiv(t.x.cols, kernels.group) * kernels.strip_rows;
+    }
+  };
+  return product;
+}
+
 }  // namespace
 
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
@@ -161,14 +175,7 @@ void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* b
   const LinearOutput out = OutputOf(y, bias, 1.0f, accumulate);
   if (y.rows <= kFewRows) return LinearFewRows(rt, kernels, terms, out, y.rows, y.cols);
 
-  Product product = {.rows = y.rows, .cols = y.cols, .steps = 0, .pack_strip = {}, .pack_panel = {}};
-  for (const LinearTerm& t : terms) product.steps += CeilDiv(t.x.cols, kernels.group);
-  product.pack_strip = [&](int64_t row, int count, uint32_t* strip) {
-    for (const LinearTerm& t : terms) {
-      kernels.pack_rows(InputOf(t.x, row), count, t.x.cols, strip);
-      strip += CeilDiv(t.x.cols, kernels.group) * kernels.strip_rows;
-    }
-  };
+  Product product = ProductOf(kernels, terms, y.rows, y.cols);
   product.pack_panel = [&](int64_t panel, uint32_t* weights) {
     for (const LinearTerm& t : terms) {
       const int64_t steps = CeilDiv(t.w->cols, kernels.group);
@@ -187,14 +194,7 @@ void LinearInputGradient(const Runtime& rt, std::span<const LinearTerm> terms, M
   for (const LinearTerm& t : terms) HEW_CHECK(t.x.rows == d_x.rows && t.w->cols == d_x.cols && t.x.cols == t.w->rows);
   if (d_x.rows == 0) return;
   const LinearKernels& kernels = KernelsFor(rt);
-  Product product = {.rows = d_x.rows, .cols = d_x.cols, .steps = 0, .pack_strip = {}, .pack_panel = {}};
-  for (const LinearTerm& t : terms) product.steps += CeilDiv(t.x.cols, kernels.group);
-  product.pack_strip = [&](int64_t row, int count, uint32_t* strip) {
-    for (const LinearTerm& t : terms) {
-      kernels.pack_rows(InputOf(t.x, row), count, t.x.cols, strip);
-      strip += CeilDiv(t.x.cols, kernels.group) * kernels.strip_rows;
-    }
-  };
+  Product product = ProductOf(kernels, terms, d_x.rows, d_x.cols);
   product.pack_panel = [&](int64_t panel, uint32_t* weights) {
     for (const LinearTerm& t : terms) {
       for (int64_t tile = 0; tile < t.w->tiles(); ++tile) {

@@ -96,6 +96,19 @@ void AppendLower(std::string_view text, size_t pos, uint32_t c, std::string* out
   }
 }
 
+// Lower-cases text from byte `pos` on.
+void AppendLowerFrom(std::string_view text, size_t pos, std::string* out) {
+  while (pos < text.size()) {
+    const CodePoint c = DecodeAt(text, pos);
+    if (c.value == kInvalidByte) {
+      *out += text[pos];
+    } else {
+      AppendLower(text, pos, c.value, out);
+    }
+    pos += c.bytes;
+  }
+}
+
 }  // namespace
 
 CodePoint DecodeAt(std::string_view text, size_t pos) {
@@ -261,15 +274,7 @@ std::string Upper(std::string_view text) {
 std::string Lower(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (size_t pos = 0; pos < text.size();) {
-    const CodePoint c = DecodeAt(text, pos);
-    if (c.value == kInvalidByte) {
-      out += text[pos];
-    } else {
-      AppendLower(text, pos, c.value, &out);
-    }
-    pos += c.bytes;
-  }
+  AppendLowerFrom(text, 0, &out);
   return out;
 }
 
@@ -300,15 +305,7 @@ std::string Capitalize(std::string_view text) {
   std::string out;
   AppendTitle(first.value, &out);
   // Lower-casing looks back over the whole text, so that a final sigma is seen.
-  for (size_t pos = first.bytes; pos < text.size();) {
-    const CodePoint c = DecodeAt(text, pos);
-    if (c.value == kInvalidByte) {
-      out += text[pos];
-    } else {
-      AppendLower(text, pos, c.value, &out);
-    }
-    pos += c.bytes;
-  }
+  AppendLowerFrom(text, first.bytes, &out);
   return out;
 }
 
