@@ -39,10 +39,6 @@ std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, 
   return rows;
 }
 
-std::string_view AsBytes(const float* values, size_t count) {
-  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
-}
-
 }  // namespace
 
 Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {

@@ -146,10 +146,6 @@ const TensorEntry** PartSlot(AdapterPart& part, std::string_view tail) {
   return nullptr;
 }
 
-std::string_view AsBytes(const float* values, size_t count) {
-  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
-}
-
 }  // namespace
 
 Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const SafetensorsFile& file) {
