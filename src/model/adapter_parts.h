@@ -41,6 +41,9 @@ class AdapterParts {
   std::map<std::pair<int64_t, Projection>, AdapterPart> parts_;
 };
 
+// The error for a tensor of the embedding or the head, which an adapter here leaves as they are.
+tl::unexpected<Error> VocabularyRefused(const std::string& path, const std::string& tensor);
+
 inline std::string_view AsBytes(const float* values, size_t count) {
   return {reinterpret_cast<const char*>(values), count * sizeof(float)};
 }

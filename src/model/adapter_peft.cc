@@ -154,6 +154,9 @@ Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const Safete
   AdapterParts parts(path);
   for (const TensorEntry& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
+    if (name.find("embed_tokens.") != name.npos || name.find("lm_head.") != name.npos) {
+      return VocabularyRefused(path, tensor.name);
+    }
     const size_t tail_at = name.find(".lora_");
     const auto unknown = [&] {
       return BadInput(
