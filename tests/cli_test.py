@@ -32,7 +32,7 @@ def report(*args):
 class Usage(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(hew("--version").stdout, r"^hew \d+\.\d+\.\d+")
-        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "bench"):
+        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "quantize", "bench"):
             done = hew(command, "--help")
             self.assertEqual(done.returncode, 0, command)
             self.assertIn("Example", done.stdout, command)
@@ -51,6 +51,10 @@ class Usage(unittest.TestCase):
         self.assert_refused(hew("chat", "absent.gguf", "-m", "x"), "absent.gguf")
         self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--threads", "-3"), "--threads")
         self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--isa", "mmx"), "--isa", "mmx")
+
+    def test_types_and_sizes_that_there_are_not(self):
+        self.assert_refused(hew("quantize", "absent.gguf", "out.gguf", "--type", "Q4"), "--type", "Q4_K_M", "'Q4'")
+        self.assert_refused(hew("convert", "absent.gguf", "out", "--max-shard-size", "5 parsecs"), "--max-shard-size", "parsecs")
 
     def test_files_that_are_no_models(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -112,6 +116,29 @@ class RealModel(unittest.TestCase):
             self.assertEqual(first["ids"], second["ids"])
             self.assertEqual(first["usage"]["completion_tokens"], len(first["ids"]))
         self.assertNotEqual(report(*ask, "--seed", 1)["ids"], report(*ask, "--seed", 2)["ids"])
+
+    def test_quantize_writes_a_mix_and_removes_what_a_killed_one_left(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "small.gguf"
+            quantize = [HEW, "quantize", MODEL, out, "--type", "Q4_K_M", "--json"]
+            process = subprocess.Popen(quantize, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            deadline = time.time() + 60
+            while not any(pathlib.Path(folder).iterdir()) and process.poll() is None and time.time() < deadline:
+                time.sleep(0.005)
+            process.kill()
+            process.wait()
+            self.assertFalse(out.exists())
+            self.assertEqual(len(list(pathlib.Path(folder).iterdir())), 1)
+            done = subprocess.run(quantize, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("writing", done.stderr)
+            self.assertEqual(json.loads(done.stdout)["type"], "Q4_K_M")
+            self.assertEqual([p.name for p in pathlib.Path(folder).iterdir()], ["small.gguf"])
+            types = {t["name"]: t["type"] for t in report("inspect", out)["tensors"]}
+            # Rows of 576 take the fallbacks; those of 1536 do not need them.
+            self.assertEqual([types[f"blk.{n}.ffn_down.weight"] for n in (0, 4, 5, 29)], ["Q6_K", "Q4_K", "Q6_K", "Q6_K"])
+            self.assertEqual([types[f"blk.{n}.attn_v.weight"] for n in (0, 4)], ["Q8_0", "Q5_0"])
+            self.assertEqual(types["token_embd.weight"], "Q8_0")
 
     def test_stop_text_ends_and_is_left_out(self):
         whole = report("generate", MODEL, "--prompt", "1 2 3 4", "--temperature", 0, "--max-tokens", 16)

@@ -1,14 +1,17 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 namespace hew {
 namespace {
@@ -129,6 +132,27 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
   HEW_ASSIGN(auto file, AtomicFile::Create(path));
   HEW_RETURN_IF_ERROR(file.Write(bytes));
   return file.Commit();
+}
+
+void RemoveLeftovers(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  const std::filesystem::path whole(path);
+  const std::string name = whole.filename().string();
+  std::error_code ignored;
+  std::vector<std::filesystem::path> gone;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           whole.has_parent_path() ? whole.parent_path() : std::filesystem::path("."), ignored)) {
+    const std::string found = entry.path().filename().string();
+    for (const char* mark : {".tmp.", ".unchecked."}) {
+      if (!found.starts_with(name + mark)) continue;
+      int pid = 0;
+      const char* begin = found.data() + name.size() + std::strlen(mark);
+      const auto parsed = std::from_chars(begin, found.data() + found.size(), pid);
+      const bool complete = parsed.ec == std::errc() && (*parsed.ptr == '\0' || *parsed.ptr == '.');
+      if (complete && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH) gone.push_back(entry.path());
+    }
+  }
+  for (const auto& leftover : gone) std::filesystem::remove_all(leftover, ignored);
 }
 
 Status MakeFolder(const std::string& path) {

@@ -52,6 +52,9 @@ class AtomicFile {
 };
 
 Status WriteFileAtomically(const std::string& path, std::string_view bytes);
+// Removes what killed programs left beside `path`: files and folders PATH.tmp.<pid>... and PATH.unchecked.<pid>... of
+// processes that are gone. Those of running ones stay.
+void RemoveLeftovers(std::string path);
 Status MakeFolder(const std::string& path);  // with its parents; fine if it exists
 
 }  // namespace hew

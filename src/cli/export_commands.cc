@@ -1,4 +1,7 @@
 // hew merge, hew convert.
+#include <charconv>
+
+#include "base/progress.h"
 #include "cli/command.h"
 #include "studio/convert.h"
 #include "studio/merge.h"
@@ -8,14 +11,39 @@ namespace {
 
 struct ExportOptions {
   std::string in, out, type;  // in: the base to merge into, or what to convert
-  std::string base;           // of an adapter to convert
+  std::string max_shard_size = "5GB";
+  std::string base;  // of an adapter to convert
 };
 
-Result<std::optional<DType>> ParseType(const std::string& name) {
-  if (name.empty()) return std::optional<DType>();
-  const auto type = DTypeFromName(name);
-  if (!type) return BadInput("--type: expected F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0, found '{}'", name);
-  return type;
+// "2GB", "500 MB", "1GiB" or a number of bytes; powers of ten unless an i says otherwise, as in Transformers.
+Result<uint64_t> ParseSize(const std::string& text) {
+  double number = 0;
+  const char* end = std::from_chars(text.data(), text.data() + text.size(), number).ptr;
+  while (*end == ' ') ++end;
+  const std::string_view unit = end;
+  for (const auto& [name, bytes] :
+       {std::pair{"", 1.0}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}}) {
+    if (unit == name && number * bytes >= 1 && number * bytes < 0x1p63) return static_cast<uint64_t>(number * bytes);
+  }
+  return BadInput("--max-shard-size: expected a size as 2GB or 500MB, found '{}'", text);
+}
+
+Result<SaveOptions> ParseOptions(const ExportOptions& options) {
+  SaveOptions save;
+  if (!options.type.empty()) {
+    save.type = FileTypeFromName(options.type);
+    if (!save.type) return BadInput("--type: expected one of {}, found '{}'", KnownFileTypes(), options.type);
+  }
+  HEW_ASSIGN(save.max_shard_bytes, ParseSize(options.max_shard_size));
+  save.progress = [bar = std::shared_ptr<Progress>()](uint64_t done, uint64_t total) mutable -> Status {
+    constexpr uint64_t kMegabyte = 1'000'000;
+    const auto megabytes = [](uint64_t bytes) { return static_cast<int64_t>((bytes + kMegabyte - 1) / kMegabyte); };
+    if (!bar) bar = std::make_shared<Progress>("writing (MB)", megabytes(total));
+    bar->Update(megabytes(done));
+    if (done == total) bar.reset();  // what is said next begins a line of its own
+    return {};
+  };
+  return save;
 }
 
 Result<int> Show(const CommandContext& context, const ExportReport& report) {
@@ -42,20 +70,30 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
 }
 
 Result<int> RunMerge(CommandContext& context, const ExportOptions& options) {
-  HEW_ASSIGN(const auto type, ParseType(options.type));
+  HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, MergeModel(rt, options.in, context.common.adapters, options.out, type, &Cancelled()));
+  HEW_ASSIGN(const auto report, MergeModel(rt, options.in, context.common.adapters, options.out, save, &Cancelled()));
   return Show(context, report);
 }
 
 Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
-  HEW_ASSIGN(const auto type, ParseType(options.type));
+  HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, Convert(rt, options.in, options.out, type, options.base, &Cancelled()));
+  HEW_ASSIGN(const auto report, Convert(rt, options.in, options.out, save, options.base, &Cancelled()));
   return Show(context, report);
 }
 
-constexpr const char* kTypes = "F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0; when left out, the input's own ";
+void AddTypeOptions(CLI::App* command, std::shared_ptr<ExportOptions> options, const std::string& default_type) {
+  command->add_option("--type", options->type,
+                      KnownFileTypes() +
+                          " (as llama-quantize names them); a folder takes the "
+                          "first three. When left out, the input's own (" +
+                          default_type + ")");
+  command
+      ->add_option("--max-shard-size,--shard-size", options->max_shard_size,
+                   "a folder's weights are cut into files of at most this size")
+      ->capture_default_str();
+}
 
 }  // namespace
 
@@ -68,19 +106,21 @@ void AddExportCommands(CLI::App& app, CommandContext& context) {
                    "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated")
       ->required();
   merge->add_option("--out", options->out, "a file ending in .gguf, or a folder for Transformers")->required();
-  merge->add_option("--type", options->type, std::string(kTypes) + "(quantised ones: Q8_0, and F16 in a folder)");
+  AddTypeOptions(merge, options, "quantised ones: Q8_0, and F16 in a folder");
   merge->footer("Example:\n  hew merge --base model.gguf --adapter my-adapter --out merged.gguf --type F16");
   merge->callback([&context, options] { context.run = [&context, options] { return RunMerge(context, *options); }; });
 
-  auto* convert = app.add_subcommand("convert", "a model or adapter in another format or type");
+  auto* convert = app.add_subcommand("convert", "a model or adapter in another format or type; also called quantize")
+                      ->alias("quantize");
   auto convert_options = std::make_shared<ExportOptions>();
   convert->add_option("IN", convert_options->in, "a .gguf file, a model folder, a PEFT folder or a GGUF LoRA file")
       ->required();
   convert->add_option("OUT", convert_options->out, "a file ending in .gguf, or a folder")->required();
-  convert->add_option("--type", convert_options->type, std::string(kTypes) + "(quantised ones in a folder: F16)");
+  AddTypeOptions(convert, convert_options, "quantised ones in a folder: F16");
   convert->add_option("--base", convert_options->base, "the model an adapter was trained on");
   convert->footer(
-      "Example:\n  hew convert model.gguf model-folder --type BF16\n  hew convert my-adapter my-adapter.gguf --base "
+      "Examples:\n  hew convert model.gguf model-folder --type BF16\n  hew quantize model-folder model.gguf --type "
+      "Q4_K_M\n  hew convert my-adapter my-adapter.gguf --base "
       "model.gguf");
   convert->callback([&context, convert_options] {
     context.run = [&context, convert_options] { return RunConvert(context, *convert_options); };

@@ -52,9 +52,14 @@ struct SafetensorsSource {
   std::function<Status(const std::function<Status(std::string_view)>& write)> fill;
 };
 
-// Writes one file, atomically. Tensors lie in the given order, those of wide elements first, without holes: so each starts
-// at a multiple of its element's size. `fill` is called once for each, in the order they lie.
+// Writes one file, atomically. Tensors lie in the given order, those of wide elements first, without holes: so each
+// starts at a multiple of its element's size. `fill` is called once for each, in the order they lie.
 Status WriteSafetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                         const std::vector<SafetensorsSource>& tensors);
+
+// Writes a folder's weights: model.safetensors, or, where that would hold more than `max_shard_bytes`, shards
+// model-00001-of-0000N.safetensors in the given order (a larger tensor has one alone) and then their index.
+Status WriteSafetensorsFolder(const std::string& folder, const std::map<std::string, std::string>& metadata,
+                              const std::vector<SafetensorsSource>& tensors, uint64_t max_shard_bytes);
 
 }  // namespace hew

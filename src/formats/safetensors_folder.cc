@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <unordered_set>
@@ -41,7 +42,46 @@ Result<std::vector<std::pair<std::string, std::string>>> ReadIndex(const std::st
   return places;
 }
 
+uint64_t BytesOf(const SafetensorsSource& tensor) {
+  return static_cast<uint64_t>(RowBytes(tensor.dtype, ElementCount(tensor.shape)));
+}
+
+// Consecutive tensors of at most `max_bytes` together; at least one in each.
+std::vector<std::vector<SafetensorsSource>> Shards(const std::vector<SafetensorsSource>& tensors, uint64_t max_bytes) {
+  std::vector<std::vector<SafetensorsSource>> shards;
+  uint64_t left = 0;
+  for (const SafetensorsSource& tensor : tensors) {
+    const uint64_t bytes = BytesOf(tensor);
+    if (shards.empty() || bytes > left) {
+      shards.emplace_back();
+      left = std::max(max_bytes, bytes);
+    }
+    shards.back().push_back(tensor);
+    left -= bytes;
+  }
+  return shards;
+}
+
 }  // namespace
+
+Status WriteSafetensorsFolder(const std::string& folder, const std::map<std::string, std::string>& metadata,
+                              const std::vector<SafetensorsSource>& tensors, uint64_t max_shard_bytes) {
+  const std::filesystem::path base(folder);
+  const auto shards = Shards(tensors, max_shard_bytes);
+  if (shards.size() <= 1) return WriteSafetensors((base / kSingle).string(), metadata, tensors);
+  Json places = Json::object();
+  uint64_t total_bytes = 0;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    HEW_RETURN_IF_ERROR(WriteSafetensors((base / name).string(), metadata, shards[i]));
+    for (const SafetensorsSource& tensor : shards[i]) {
+      places[tensor.name] = name;
+      total_bytes += BytesOf(tensor);
+    }
+  }
+  const Json index = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", places}};
+  return WriteFileAtomically((base / kIndex).string(), index.dump(2) + "\n");
+}
 
 Result<SafetensorsFolder> SafetensorsFolder::Open(const std::string& folder) {
   const std::filesystem::path base(folder);

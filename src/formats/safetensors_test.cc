@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "base/json.h"
 #include "base/test_folder.h"
 #include "formats/test_bytes.h"
 
@@ -265,6 +266,36 @@ TEST_F(SafetensorsShards, ATensorInTwoShardsIsRefused) {
   ASSERT_TRUE(WriteSafetensors(folder_.Path("two.safetensors"), {},
                                {Source("a", DType::kU8, {1}, "9"), Source("b", DType::kU8, {1}, "9")}));
   ExpectRefused(R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})", "found in two");
+}
+
+TEST(SafetensorsWrittenFolder, IsCutWhereAShardWouldBeTooLarge) {
+  const TestFolder folder;
+  const std::vector<SafetensorsSource> tensors = {
+      Source("a", DType::kU8, {4}, "1234"), Source("b", DType::kU8, {4}, "5678"),
+      Source("large", DType::kU8, {12}, "large tensor"), Source("c", DType::kU8, {2}, "90")};
+  ASSERT_TRUE(WriteSafetensorsFolder(folder.path(), {{"format", "pt"}}, tensors, 8));
+  const auto model = SafetensorsFolder::Open(folder.path());
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->tensors().size(), 4u);
+  EXPECT_EQ(model->Find("large")->bytes, "large tensor");
+  EXPECT_EQ(model->Find("c")->bytes, "90");
+  const auto index = ParseJson(folder.Get("model.safetensors.index.json"), "index");
+  ASSERT_TRUE(index);
+  EXPECT_EQ((*index)["metadata"]["total_size"], 22);
+  EXPECT_EQ((*index)["weight_map"]["b"], "model-00001-of-00003.safetensors");
+  EXPECT_EQ((*index)["weight_map"]["large"], "model-00002-of-00003.safetensors");
+  EXPECT_EQ((*index)["weight_map"]["c"], "model-00003-of-00003.safetensors");
+  std::filesystem::remove(folder.Path("model-00002-of-00003.safetensors"));
+  const auto missing = SafetensorsFolder::Open(folder.path());
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("model-00002-of-00003.safetensors"), std::string::npos);
+}
+
+TEST(SafetensorsWrittenFolder, IsOneFileWhereThatIsEnough) {
+  const TestFolder folder;
+  ASSERT_TRUE(WriteSafetensorsFolder(folder.path(), {}, {Source("a", DType::kU8, {4}, "1234")}, 4));
+  EXPECT_TRUE(std::filesystem::exists(folder.Path("model.safetensors")));
+  EXPECT_FALSE(std::filesystem::exists(folder.Path("model.safetensors.index.json")));
 }
 
 TEST(Safetensors, OpensARealAdapter) {

@@ -39,10 +39,6 @@ std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, 
   return rows;
 }
 
-std::string_view AsBytes(const float* values, size_t count) {
-  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
-}
-
 }  // namespace
 
 Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
@@ -54,6 +50,7 @@ Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
   config.rank = 0;
   for (const TensorEntry& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
+    if (name.starts_with("token_embd.") || name.starts_with("output.")) return VocabularyRefused(path, tensor.name);
     const bool is_a = name.ends_with(kTailA), is_b = name.ends_with(kTailB);
     const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? kTailA.size() : 0));
     const auto where = ParseGgufModule(module);

@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/shown.h"
 #include "model/names.h"
 #include "tensor/codec.h"
 
@@ -33,6 +34,13 @@ void RestoreRows(const ModelConfig& config, const LoraModule& m, float* b) {
 }
 
 }  // namespace
+
+tl::unexpected<Error> VocabularyRefused(const std::string& path, const std::string& tensor) {
+  return BadInput(
+      "{}: tensor {}: expected an adapter of the layers' linear modules alone, found one that changes the embedding or "
+      "the head (not supported; merge it into its base with PEFT's merge_and_unload first)",
+      path, Shown(tensor));
+}
 
 Result<std::vector<float>> ReadPlainTensor(const std::string& path, const TensorEntry& tensor) {
   if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF16 && tensor.dtype != DType::kBF16) {

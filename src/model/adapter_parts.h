@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,13 @@ class AdapterParts {
   std::string path_;
   std::map<std::pair<int64_t, Projection>, AdapterPart> parts_;
 };
+
+// The error for a tensor of the embedding or the head, which an adapter here leaves as they are.
+tl::unexpected<Error> VocabularyRefused(const std::string& path, const std::string& tensor);
+
+inline std::string_view AsBytes(const float* values, size_t count) {
+  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
+}
 
 // "PATH: tensor NAME: expected F32, F16 or BF16, found Q8_0"; values in row-major order.
 Result<std::vector<float>> ReadPlainTensor(const std::string& path, const TensorEntry& tensor);

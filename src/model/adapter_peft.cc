@@ -146,10 +146,6 @@ const TensorEntry** PartSlot(AdapterPart& part, std::string_view tail) {
   return nullptr;
 }
 
-std::string_view AsBytes(const float* values, size_t count) {
-  return {reinterpret_cast<const char*>(values), count * sizeof(float)};
-}
-
 }  // namespace
 
 Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const SafetensorsFile& file) {
@@ -158,6 +154,9 @@ Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const Safete
   AdapterParts parts(path);
   for (const TensorEntry& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
+    if (name.find("embed_tokens.") != name.npos || name.find("lm_head.") != name.npos) {
+      return VocabularyRefused(path, tensor.name);
+    }
     const size_t tail_at = name.find(".lora_");
     const auto unknown = [&] {
       return BadInput(

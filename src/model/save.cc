@@ -30,24 +30,45 @@ constexpr const char* kCompanions[] = {"tokenizer.json",
                                        "chat_template.json",
                                        "generation_config.json"};
 
-Status CheckType(std::optional<DType> type, bool gguf) {
+Status CheckType(std::optional<FileType> type, bool gguf) {
   if (!type) return {};
   const bool plain = *type == DType::kF32 || *type == DType::kF16 || *type == DType::kBF16;
-  if (plain || (gguf && CanEncode(*type))) return {};
-  return BadInput("type: expected F32, F16{} for a {}, found {}",
-                  gguf ? ", BF16, Q8_0, Q4_0, Q4_1, Q5_0 or Q5_1" : " or BF16", gguf ? "GGUF file" : "folder",
-                  NameOf(*type));
+  if (plain || (gguf && CanEncode(type->main))) return {};
+  return BadInput("type: expected {} for a {}, found {}", gguf ? KnownFileTypes() : "F32, F16 or BF16",
+                  gguf ? "GGUF file" : "folder", NameOf(*type));
 }
+
+// Counts what is written over all tensors, and says so.
+class Progressed {
+ public:
+  explicit Progressed(const SaveOptions& options) : options_(options) {}
+  void Expect(DType type, const Shape& shape) { total_ += static_cast<uint64_t>(RowBytes(type, ElementCount(shape))); }
+  ByteSink Sink(const ByteSink& write) {
+    if (!options_.progress) return write;
+    return [this, &write](std::string_view bytes) -> Status {
+      HEW_RETURN_IF_ERROR(write(bytes));
+      done_ += bytes.size();
+      return options_.progress(done_, total_);
+    };
+  }
+
+ private:
+  const SaveOptions& options_;
+  uint64_t done_ = 0, total_ = 0;
+};
 
 // One source per tensor for either writer, which have the same fields.
 template <typename Source>
 Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<SavedTensor>& tensors,
-                                    std::optional<DType> wanted, std::string SavedTensor::*name) {
+                                    const SaveOptions& options, Progressed& progressed,
+                                    std::string SavedTensor::*name) {
   std::vector<Source> sources;
   for (const SavedTensor& tensor : tensors) {
-    HEW_ASSIGN(const DType type, saver.TypeOf(tensor, wanted));
-    sources.push_back({tensor.*name, type, tensor.shape,
-                       [&saver, &tensor, type](const ByteSink& write) { return saver.Write(tensor, type, write); }});
+    HEW_ASSIGN(const DType type, saver.TypeOf(tensor, options.type));
+    progressed.Expect(type, tensor.shape);
+    sources.push_back({tensor.*name, type, tensor.shape, [&saver, &tensor, &progressed, type](const ByteSink& write) {
+                         return saver.Write(tensor, type, progressed.Sink(write));
+                       }});
   }
   return sources;
 }
@@ -61,13 +82,16 @@ DType MainType(const std::vector<SavedTensor>& tensors, const std::vector<Source
 }
 
 Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
-                const std::string& path, std::optional<DType> type) {
+                const std::string& path, const SaveOptions& options) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, true);
   const auto tensors = TensorsOf(base);
-  HEW_ASSIGN(const auto sources, Sources<GgufTensorSource>(saver, tensors, type, &SavedTensor::gguf_name));
+  Progressed progressed(options);
+  HEW_ASSIGN(const auto sources,
+             Sources<GgufTensorSource>(saver, tensors, options, progressed, &SavedTensor::gguf_name));
   HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
-  HEW_ASSIGN(const auto metadata, MetadataToSave(base, source.gguf(), type, MainType(tensors, sources), lineage));
+  HEW_ASSIGN(const auto metadata,
+             MetadataToSave(base, source.gguf(), options.type, MainType(tensors, sources), lineage));
   return WriteGguf(path, metadata, sources);
 }
 
@@ -89,27 +113,29 @@ Status WriteCompanions(const Model& base, const GgufFile* gguf, const std::strin
 }
 
 Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
-                  const std::string& folder, std::optional<DType> type) {
+                  const std::string& folder, const SaveOptions& options) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, false);
   const auto tensors = TensorsOf(base);
-  HEW_ASSIGN(const auto sources, Sources<SafetensorsSource>(saver, tensors, type, &SavedTensor::hf_name));
+  Progressed progressed(options);
+  HEW_ASSIGN(const auto sources,
+             Sources<SafetensorsSource>(saver, tensors, options, progressed, &SavedTensor::hf_name));
   HEW_RETURN_IF_ERROR(WriteCompanions(base, source.gguf(), folder));
   HEW_ASSIGN(const std::string config, ConfigJsonToSave(base, source.gguf(), MainType(tensors, sources)));
   HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", config));
   HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
-  return WriteSafetensors(folder + "/model.safetensors", {{"format", "pt"}, {std::string(kLineageKey), lineage}},
-                          sources);
+  return WriteSafetensorsFolder(folder, {{"format", "pt"}, {std::string(kLineageKey), lineage}}, sources,
+                                options.max_shard_bytes);
 }
 
 // A folder is filled under another name and appears whole.
 Status SaveFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters, std::string path,
-                  std::optional<DType> type) {
+                  const SaveOptions& options) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
   std::error_code error;
   HEW_RETURN_IF_ERROR(MakeFolder(temporary));
-  Status status = FillFolder(rt, base, adapters, temporary, type);
+  Status status = FillFolder(rt, base, adapters, temporary, options);
   if (status) {
     fs::rename(temporary, path, error);
     if (error) status = EnvironmentError("{}: cannot rename to {}: {}", temporary, path, error.message());
@@ -137,11 +163,11 @@ Status CheckSaveTarget(const Model& base, const std::string& path) {
 }
 
 Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
-                 const std::string& path, std::optional<DType> type) {
+                 const std::string& path, const SaveOptions& options) {
   const bool gguf = path.ends_with(kGgufSuffix);
   HEW_RETURN_IF_ERROR(CheckSaveTarget(base, path));
-  HEW_RETURN_IF_ERROR(CheckType(type, gguf));
-  return gguf ? SaveGguf(rt, base, adapters, path, type) : SaveFolder(rt, base, adapters, path, type);
+  HEW_RETURN_IF_ERROR(CheckType(options.type, gguf));
+  return gguf ? SaveGguf(rt, base, adapters, path, options) : SaveFolder(rt, base, adapters, path, options);
 }
 
 }  // namespace hew

@@ -10,17 +10,6 @@
 namespace hew {
 namespace {
 
-// llama.cpp's general.file_type: the type of most tensors.
-std::optional<uint32_t> FileType(DType type) {
-  static constexpr std::pair<DType, uint32_t> kNumbers[] = {{DType::kF32, 0},  {DType::kF16, 1},  {DType::kQ4_0, 2},
-                                                            {DType::kQ4_1, 3}, {DType::kQ8_0, 7}, {DType::kQ5_0, 8},
-                                                            {DType::kQ5_1, 9}, {DType::kBF16, 32}};
-  for (const auto& [known, number] : kNumbers) {
-    if (known == type) return number;
-  }
-  return std::nullopt;
-}
-
 Result<Json> ReadConfig(const Model& base) {
   const std::string path = base.source_path + "/config.json";
   HEW_ASSIGN(const std::string text, ReadFile(path, uint64_t{1} << 24));
@@ -112,7 +101,7 @@ Result<std::string> LineageLine(const Model& base, std::span<const LoraAdapter* 
   return line;
 }
 
-Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<DType> wanted,
+Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<FileType> wanted,
                                     DType projection_type, const std::string& lineage) {
   GgufMetadata metadata;
   if (source) {
@@ -120,7 +109,7 @@ Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, s
   } else {
     HEW_ASSIGN(metadata, MetadataOfFolder(base));
   }
-  if (const auto number = FileType(projection_type); number && (wanted || !source))
+  if (const auto number = GgufFileTypeNumber(wanted.value_or(projection_type)); number && (wanted || !source))
     metadata.Set("general.file_type", *number);
   if (IsQuantized(projection_type)) metadata.Set("general.quantization_version", uint32_t{2});
   std::vector<std::string> steps;

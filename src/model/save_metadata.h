@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "formats/gguf.h"
+#include "model/file_type.h"
 #include "model/lora.h"
 #include "model/model.h"
 
@@ -20,7 +21,7 @@ Result<std::string> LineageLine(const Model& base, std::span<const LoraAdapter* 
 
 // All of a GGUF base's metadata, or that made from a folder's config.json and tokenizer; file type and lineage set.
 // `projection_type` is that of the first projection as written; `wanted` what the user asked for.
-Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<DType> wanted,
+Result<GgufMetadata> MetadataToSave(const Model& base, const GgufFile* source, std::optional<FileType> wanted,
                                     DType projection_type, const std::string& lineage);
 
 // config.json of a folder base with its dtype brought up to date, or one made from ModelConfig and GGUF metadata.

@@ -106,13 +106,20 @@ bool TensorSaver::CarriesOver(const SavedTensor& tensor, DType type) const {
   return entry && entry->dtype == type && entry->shape == tensor.shape && !IsAdapted(tensor);
 }
 
-Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<DType> wanted) const {
+DType TensorSaver::WantedType(const SavedTensor& tensor, FileType wanted) const {
+  if (tensor.projection) {
+    return ProjectionType(wanted, tensor.projection->projection, tensor.projection->layer,
+                          base_.config.num_hidden_layers);
+  }
+  return tensor.matrix == &base_.head() ? HeadType(wanted) : wanted.main;
+}
+
+Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<FileType> wanted) const {
   const TensorEntry* entry = source_.Find(tensor);
-  DType type = wanted.value_or(entry ? entry->dtype : DType::kF32);
+  DType type = wanted ? WantedType(tensor, *wanted) : entry ? entry->dtype : DType::kF32;
   if (to_gguf_) {
     if (tensor.vector) return DType::kF32;
-    if (wanted && tensor.vocabulary && IsQuantized(type)) type = DType::kQ8_0;
-    if (tensor.shape[1] % InfoOf(type).block_elements != 0) type = DType::kF16;
+    type = TypeForRow(type, tensor.shape[1]);
   } else if (!wanted && source_.gguf()) {
     // A folder has one type for all: that of the matrices, and F16 where those are quantised.
     const TensorEntry* first = source_.gguf()->Find(GgufTensorName(Projection::kQ, 0));

@@ -9,6 +9,7 @@
 
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "model/file_type.h"
 #include "model/lora.h"
 #include "model/model.h"
 #include "model/names.h"
@@ -51,11 +52,12 @@ class TensorSaver {
       : rt_(rt), base_(base), adapters_(adapters), source_(source), to_gguf_(to_gguf) {}
 
   // The type a tensor is written in. Error: one that cannot be encoded and is not simply carried over.
-  Result<DType> TypeOf(const SavedTensor& tensor, std::optional<DType> wanted) const;
+  Result<DType> TypeOf(const SavedTensor& tensor, std::optional<FileType> wanted) const;
   // Its bytes in that type, rows in the order of the format.
   Status Write(const SavedTensor& tensor, DType type, const ByteSink& write) const;
 
  private:
+  DType WantedType(const SavedTensor& tensor, FileType wanted) const;
   bool IsAdapted(const SavedTensor& tensor) const;
   bool CarriesOver(const SavedTensor& tensor, DType type) const;
   // Row of memory -> row of a file, and the inverse for the file to be written.

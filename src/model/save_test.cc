@@ -60,8 +60,8 @@ class SaveTest : public testing::Test {
     return model ? *model : nullptr;
   }
   std::string Saved(const std::string& name, const Model& base, std::span<const LoraAdapter* const> adapters,
-                    std::optional<DType> type) {
-    const auto status = SaveModel(rt_, base, adapters, folder_.Path(name), type);
+                    std::optional<FileType> type) {
+    const auto status = SaveModel(rt_, base, adapters, folder_.Path(name), {type});
     EXPECT_TRUE(status) << status.error().message;
     return folder_.Path(name);
   }
@@ -116,6 +116,49 @@ TEST_F(SaveTest, MergedComputesAsBaseAndAdapter) {
   for (const auto& [type, tolerance] : std::span(types).first(3)) {
     const std::string path = Saved("folder-" + std::string(NameOf(type)), *base_, {&adapter, 1}, type);
     EXPECT_LT(MaxDifference(*base_, {&adapter, 1}, *Load(path)), tolerance) << NameOf(type);
+  }
+}
+
+TEST_F(SaveTest, MixesAreWrittenWithTheirFallbacks) {
+  const FileType type(DType::kQ4_K, TypeMix::kMedium);  // rows of 32 and 64 values: none is a multiple of 256
+  const auto file = GgufFile::Open(Saved("mix.gguf", *base_, {}, type));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->Find("blk.1.attn_q.weight")->dtype, DType::kQ5_0);
+  EXPECT_EQ(file->Find("blk.1.attn_v.weight")->dtype, DType::kQ8_0);
+  EXPECT_EQ(file->Find("token_embd.weight")->dtype, DType::kQ8_0);
+  EXPECT_EQ(*file->metadata().GetInt("general.file_type"), 15);
+  EXPECT_LT(MaxDifference(*base_, {}, *Load(file->path())), 2);
+}
+
+TEST_F(SaveTest, ALargeFolderIsCutIntoShards) {
+  const auto status = SaveModel(rt_, *base_, {}, folder_.Path("cut"), {std::nullopt, 20'000});
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_TRUE(fs::exists(folder_.Path("cut/model.safetensors.index.json")));
+  EXPECT_FALSE(fs::exists(folder_.Path("cut/model.safetensors")));
+  EXPECT_EQ(MaxDifference(*base_, {}, *Load(folder_.Path("cut"))), 0);
+}
+
+TEST_F(SaveTest, ProgressIsToldAndMayStopTheWork) {
+  const auto before = Names();
+  for (const char* name : {"x.gguf", "x"}) {
+    uint64_t last = 0, total = 0;
+    const auto stop_after = [&](uint64_t limit) {
+      last = total = 0;
+      return [&, limit](uint64_t done, uint64_t all) -> Status {
+        EXPECT_GT(done, last);
+        EXPECT_LE(done, all);
+        last = done, total = all;
+        if (done > limit) return BadInput("enough");
+        return {};
+      };
+    };
+    const auto stopped = SaveModel(rt_, *base_, {}, folder_.Path(name), {DType::kF16, 1 << 30, stop_after(5000)});
+    ASSERT_FALSE(stopped);
+    EXPECT_NE(stopped.error().message.find("enough"), std::string::npos);
+    EXPECT_EQ(Names(), before);
+    ASSERT_TRUE(SaveModel(rt_, *base_, {}, folder_.Path(name), {DType::kF16, 1 << 30, stop_after(1 << 30)}));
+    EXPECT_EQ(last, total);
+    fs::remove_all(folder_.Path(name));
   }
 }
 
@@ -206,7 +249,7 @@ TEST_F(SaveTest, SameBitsForAnyNumberOfThreads) {
   for (int threads : {1, 2, 5}) {
     const ThreadPool pool(threads);
     const std::string path = folder_.Path(std::to_string(threads) + ".gguf");
-    ASSERT_TRUE(SaveModel({&pool, Isa::kScalar, Precision::kFp32}, *base_, &lora, path, DType::kQ5_1));
+    ASSERT_TRUE(SaveModel({&pool, Isa::kScalar, Precision::kFp32}, *base_, &lora, path, {DType::kQ5_1}));
     digests.insert(*Sha256OfFile(path));
   }
   EXPECT_EQ(digests.size(), 1u);
@@ -222,7 +265,7 @@ TEST_F(SaveTest, RefusesWhatWouldDoHarm) {
   const auto before = Names();
   const auto refuses = [&](const Model& model, const std::string& path, std::optional<DType> type,
                            const std::string& mentions) {
-    const auto status = SaveModel(rt_, model, {}, path, type);
+    const auto status = SaveModel(rt_, model, {}, path, {type});
     ASSERT_FALSE(status) << mentions;
     EXPECT_EQ(status.error().code, ErrorCode::kBadInput);
     EXPECT_EQ(status.error().message.find('\n'), std::string::npos);
@@ -235,7 +278,7 @@ TEST_F(SaveTest, RefusesWhatWouldDoHarm) {
   refuses(*base_, folder_.Path("full.gguf"), DType::kF16, "found a folder");
   refuses(*base_, folder_.Path("file"), DType::kF16, "found a file");
   refuses(*base_, folder_.Path("absent/x.gguf"), DType::kF16, "existing folder");
-  refuses(*base_, folder_.Path("x.gguf"), DType::kQ4_K, "Q4_K");
+  refuses(*base_, folder_.Path("x.gguf"), DType::kQ2_K, "Q2_K");
   refuses(*base_, folder_.Path("x"), DType::kQ8_0, "Q8_0");
   EXPECT_EQ(folder_.Get("full/mine.txt"), "precious");
 }
@@ -246,7 +289,7 @@ TEST_F(SaveTest, RefusesNumbersThatDoNotFit) {
   lora.Pack(rt_, *base_);
   const LoraAdapter* adapter = &lora;
   for (const char* name : {"x.gguf", "x"}) {
-    const auto status = SaveModel(rt_, *base_, {&adapter, 1}, folder_.Path(name), DType::kF16);
+    const auto status = SaveModel(rt_, *base_, {&adapter, 1}, folder_.Path(name), {DType::kF16});
     ASSERT_FALSE(status);
     EXPECT_NE(status.error().message.find("blk.0.ffn_up.weight"), std::string::npos) << status.error().message;
     EXPECT_NE(status.error().message.find("F16"), std::string::npos) << status.error().message;
@@ -285,12 +328,12 @@ TEST_F(SaveTest, RefusesTokenizersThatGgufCannotSay) {
     Json json = TokenizerJson();
     change(json);
     folder_.Put("base/tokenizer.json", json.dump());
-    const auto status = SaveModel(rt_, *base_, {}, folder_.Path("x.gguf"), DType::kF16);
+    const auto status = SaveModel(rt_, *base_, {}, folder_.Path("x.gguf"), {DType::kF16});
     ASSERT_FALSE(status) << mentions;
     EXPECT_NE(status.error().message.find(mentions), std::string::npos) << status.error().message;
   }
   fs::remove(folder_.Path("base/tokenizer.json"));
-  EXPECT_FALSE(SaveModel(rt_, *base_, {}, folder_.Path("x.gguf"), DType::kF16));
+  EXPECT_FALSE(SaveModel(rt_, *base_, {}, folder_.Path("x.gguf"), {DType::kF16}));
   EXPECT_EQ(Names(), std::set<std::string>{"base"});
 }
 

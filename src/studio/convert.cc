@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "formats/gguf.h"
 #include "model/save.h"
 #include "studio/open_model.h"
@@ -48,6 +49,7 @@ Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base,
 Result<ExportReport> ConvertAdapter(const Runtime& rt, const std::string& in, const std::string& out,
                                     const std::string& base, const std::atomic<bool>* cancelled) {
   HEW_RETURN_IF_ERROR(CheckTarget(in, out));
+  RemoveLeftovers(out);
   HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, base, {}));
   HEW_ASSIGN(const LoraAdapter adapter, LoadAdapter(rt, in, *opened.model));
   const std::string unchecked = UncheckedPath(out);
@@ -76,13 +78,15 @@ bool IsAdapter(const std::string& path) {
 }
 
 Result<ExportReport> Convert(const Runtime& rt, const std::string& in, const std::string& out,
-                             std::optional<DType> type, const std::string& base, const std::atomic<bool>* cancelled) {
+                             const SaveOptions& options, const std::string& base, const std::atomic<bool>* cancelled) {
   if (!IsAdapter(in)) {
     if (!base.empty()) return BadInput("--base: expected only with an adapter, found {} to convert", in);
-    return MergeModel(rt, in, {}, out, type, cancelled);
+    return MergeModel(rt, in, {}, out, options, cancelled);
   }
   if (base.empty()) return BadInput("--base: expected the model that {} was trained on, found none", in);
-  if (type) return BadInput("--type: expected none for an adapter (it is written as F32), found {}", NameOf(*type));
+  if (options.type) {
+    return BadInput("--type: expected none for an adapter (it is written as F32), found {}", NameOf(*options.type));
+  }
   Runtime fp32 = rt;
   fp32.precision = Precision::kFp32;
   return ConvertAdapter(fp32, in, out, base, cancelled);

@@ -13,7 +13,7 @@ namespace hew {
 // its shapes and the order of its heads): to GGUF when `out` ends in .gguf, else to a PEFT folder; always F32. The
 // result is opened again and compared, as in MergeModel.
 Result<ExportReport> Convert(const Runtime& rt, const std::string& in, const std::string& out,
-                             std::optional<DType> type, const std::string& base,
+                             const SaveOptions& options, const std::string& base,
                              const std::atomic<bool>* cancelled = nullptr);
 
 // A PEFT folder or a GGUF file that calls itself an adapter.

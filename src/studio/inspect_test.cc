@@ -45,7 +45,7 @@ class InspectTest : public testing::Test {
 };
 
 TEST_F(InspectTest, FolderAndGgufTellTheSame) {
-  ASSERT_TRUE(SaveModel(rt_, *Base(), nullptr, Path("m.gguf"), DType::kQ8_0));
+  ASSERT_TRUE(SaveModel(rt_, *Base(), nullptr, Path("m.gguf"), {DType::kQ8_0}));
   for (const char* name : {"base", "m.gguf"}) {
     const Inspection inspection = Good(name);
     EXPECT_EQ(inspection.kind, "model");
@@ -130,7 +130,7 @@ TEST_F(InspectTest, VocabulariesAndArchitecturesThatHewDoesNotRun) {
 }
 
 TEST_F(InspectTest, BrokenFilesAreRefusedInOneLine) {
-  ASSERT_TRUE(SaveModel(rt_, *Base(), nullptr, Path("m.gguf"), DType::kF16));
+  ASSERT_TRUE(SaveModel(rt_, *Base(), nullptr, Path("m.gguf"), {DType::kF16}));
   const std::string whole = folder_.Get("m.gguf"), weights = folder_.Get("base/model.safetensors");
   for (size_t part : {0u, 3u, 30u, 5000u}) {
     folder_.Put("cut.gguf", whole.substr(0, part));

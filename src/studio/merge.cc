@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/shown.h"
+#include "formats/safetensors.h"
 #include "model/decoder.h"
 #include "model/save.h"
 #include "studio/open_model.h"
@@ -75,17 +76,17 @@ Status CompareTokenizers(const Tokenizer& base, const Tokenizer& written, const 
 
 std::string Advice(const ExportReport& report) {
   if (report.max_logit_diff <= kLargeDifference) return "";
-  if (!IsQuantized(report.type)) return "the sum does not fit its type well: F32 would be nearer";
+  if (!IsQuantized(report.type.main)) return "the sum does not fit its type well: F32 would be nearer";
   return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(report.type),
                      report.type == DType::kQ8_0 ? "F16" : "Q8_0 or F16");
 }
 
 // What is written when the user names no type: the base's own, but no fewer than eight bits under an adapter, whose
 // small changes would drown in the rounding. A folder takes SaveModel's choice.
-std::optional<DType> DefaultType(const OpenedModel& opened, const std::string& out) {
+std::optional<FileType> DefaultType(const OpenedModel& opened, const std::string& out) {
   const DType own = opened.model->layers[0][Projection::kQ].type;
   const bool rounds = !opened.adapters.empty() && IsQuantized(own) && out.ends_with(".gguf");
-  return rounds ? std::optional(DType::kQ8_0) : std::nullopt;
+  return rounds ? std::optional<FileType>(DType::kQ8_0) : std::nullopt;
 }
 
 Status GoOn(const std::atomic<bool>* cancelled) {
@@ -94,7 +95,7 @@ Status GoOn(const std::atomic<bool>* cancelled) {
 }
 
 Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const std::string& path,
-                             const std::atomic<bool>* cancelled) {
+                             std::optional<FileType> type, const std::atomic<bool>* cancelled) {
   HEW_ASSIGN(const auto written, LoadModel(rt, path));
   HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(path));
   HEW_RETURN_IF_ERROR(CompareTokenizers(*opened.tokenizer, *tokenizer, path));
@@ -102,10 +103,15 @@ Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const
   for (const auto& adapter : opened.adapters) adapters.push_back(adapter.get());
   ExportReport report;
   HEW_RETURN_IF_ERROR(CompareLogits(rt, *opened.model, adapters, *written, {}, *opened.tokenizer, &report, cancelled));
-  report.type = written->layers[0][Projection::kQ].type;
+  report.type = type.value_or(written->layers[0][Projection::kQ].type);
   report.advice = Advice(report);
   HEW_ASSIGN(report.sha256, DigestOfModel(path));
-  report.bytes = fs::file_size(fs::is_directory(path) ? path + "/model.safetensors" : path);
+  if (fs::is_directory(path)) {
+    HEW_ASSIGN(const auto folder, SafetensorsFolder::Open(path));
+    report.bytes = folder.file_bytes();
+  } else {
+    report.bytes = fs::file_size(path);
+  }
   return report;
 }
 
@@ -153,17 +159,22 @@ Status CompareLogits(const Runtime& rt, const Model& a, std::span<const LoraAdap
 }
 
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
-                                const std::string& out, std::optional<DType> type, const std::atomic<bool>* cancelled) {
+                                const std::string& out, SaveOptions options, const std::atomic<bool>* cancelled) {
   const Runtime fp32 = InFp32(rt);
   HEW_ASSIGN(const OpenedModel opened, OpenModel(fp32, base, adapters));
   HEW_RETURN_IF_ERROR(CheckSaveTarget(*opened.model, out));
   std::vector<const LoraAdapter*> list;
   for (const auto& adapter : opened.adapters) list.push_back(adapter.get());
-  if (!type) type = DefaultType(opened, out);
+  RemoveLeftovers(out);
+  if (!options.type) options.type = DefaultType(opened, out);
+  options.progress = [cancelled, shown = std::move(options.progress)](uint64_t done, uint64_t total) -> Status {
+    HEW_RETURN_IF_ERROR(GoOn(cancelled));
+    return shown ? shown(done, total) : Status();
+  };
   const std::string unchecked = UncheckedPath(out);
-  Status status = SaveModel(fp32, *opened.model, list, unchecked, type);
+  Status status = SaveModel(fp32, *opened.model, list, unchecked, options);
   if (!status) return tl::unexpected(std::move(status).error());  // it left nothing
-  auto report = Compare(fp32, opened, unchecked, cancelled);
+  auto report = Compare(fp32, opened, unchecked, options.type, cancelled);
   status = report ? Status() : Status(tl::unexpected(report.error()));
   HEW_RETURN_IF_ERROR(KeepOrRemove(std::move(status), unchecked, out));
   report->path = out;

@@ -11,19 +11,20 @@
 #include "base/runtime.h"
 #include "model/lora.h"
 #include "model/model.h"
+#include "model/save.h"
 #include "text/tokenizer.h"
 
 namespace hew {
 
 struct ExportReport {
   std::string path;
-  std::string sha256;          // of the file; of a folder as DigestOfModel
-  DType type = DType::kF32;    // of most weights
-  uint64_t bytes = 0;          // of the file, or of the folder's weights
-  double max_logit_diff = 0;   // over the fixed texts, both sides in fp32
-  double mean_logit_diff = 0;  // mean of |difference|
-  size_t compared_tokens = 0;  // whose ids were the same and whose logits were compared
-  std::string advice;          // what to do about a large difference; "" when it is small
+  std::string sha256;           // of the file; of a folder as DigestOfModel
+  FileType type = DType::kF32;  // as asked for, or that of most weights
+  uint64_t bytes = 0;           // of the file, or of the folder's weights
+  double max_logit_diff = 0;    // over the fixed texts, both sides in fp32
+  double mean_logit_diff = 0;   // mean of |difference|
+  size_t compared_tokens = 0;   // whose ids were the same and whose logits were compared
+  std::string advice;           // what to do about a large difference; "" when it is small
 };
 
 // Writes base + adapters ("PATH" or "PATH=SCALE"; none: the base alone) to `out`, see SaveModel; without a type a
@@ -31,7 +32,7 @@ struct ExportReport {
 // that differ from the base's are an error. Nothing is left behind on failure, nor when
 // `cancelled` becomes true (kCancelled).
 Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, const std::vector<std::string>& adapters,
-                                const std::string& out, std::optional<DType> type,
+                                const std::string& out, SaveOptions options,
                                 const std::atomic<bool>* cancelled = nullptr);
 
 // The parts of that which other conversions share:

@@ -1,6 +1,9 @@
 // hew merge and hew convert on a tiny model: what they report is what a later opening sees.
 #include "studio/merge.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <set>
 
@@ -40,8 +43,8 @@ class MergeTest : public testing::Test {
     for (const auto& entry : fs::directory_iterator(folder_.path())) names.insert(entry.path().filename());
     return names;
   }
-  ExportReport Merge(const std::string& base, const std::string& out, std::optional<DType> type) {
-    auto report = MergeModel(rt_, Path(base), {Path("adapter")}, Path(out), type);
+  ExportReport Merge(const std::string& base, const std::string& out, std::optional<FileType> type) {
+    auto report = MergeModel(rt_, Path(base), {Path("adapter")}, Path(out), {type});
     EXPECT_TRUE(report) << report.error().message;
     return report ? *report : ExportReport();
   }
@@ -82,16 +85,16 @@ TEST_F(MergeTest, ARoughTypeIsMeasuredAndAFinerOneAdvised) {
 }
 
 TEST_F(MergeTest, WithoutATypeAQuantisedBaseKeepsEightBits) {
-  ASSERT_TRUE(Convert(rt_, Path("base"), Path("q4.gguf"), DType::kQ4_1, ""));
+  ASSERT_TRUE(Convert(rt_, Path("base"), Path("q4.gguf"), {DType::kQ4_1}, ""));
   EXPECT_EQ(Merge("q4.gguf", "m.gguf", std::nullopt).type, DType::kQ8_0);
   EXPECT_EQ(Merge("q4.gguf", "m", std::nullopt).type, DType::kF16);
   EXPECT_EQ(Merge("base", "f32.gguf", std::nullopt).type, DType::kF32);
 }
 
 TEST_F(MergeTest, ScalesAndSeveralAdapters) {
-  const auto whole = MergeModel(rt_, Path("base"), {Path("adapter")}, Path("whole.gguf"), DType::kF32);
+  const auto whole = MergeModel(rt_, Path("base"), {Path("adapter")}, Path("whole.gguf"), {DType::kF32});
   const auto halves = MergeModel(rt_, Path("base"), {Path("adapter") + "=0.5", Path("adapter") + "=0.5"},
-                                 Path("halves.gguf"), DType::kF32);
+                                 Path("halves.gguf"), {DType::kF32});
   ASSERT_TRUE(whole && halves) << halves.error().message;
   const auto a = OpenModel(rt_, Path("whole.gguf"), {}), b = OpenModel(rt_, Path("halves.gguf"), {});
   ASSERT_TRUE(a && b);
@@ -101,10 +104,10 @@ TEST_F(MergeTest, ScalesAndSeveralAdapters) {
 }
 
 TEST_F(MergeTest, ConvertsThereAndBackWithoutLoss) {
-  const auto there = Convert(rt_, Path("base"), Path("a.gguf"), std::nullopt, "");
+  const auto there = Convert(rt_, Path("base"), Path("a.gguf"), {}, "");
   ASSERT_TRUE(there) << there.error().message;
   EXPECT_EQ(there->max_logit_diff, 0);
-  const auto back = Convert(rt_, Path("a.gguf"), Path("again"), DType::kF32, "");
+  const auto back = Convert(rt_, Path("a.gguf"), Path("again"), {DType::kF32}, "");
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(back->max_logit_diff, 0);
   EXPECT_EQ(back->sha256, *DigestOfModel(Path("again")));
@@ -113,33 +116,51 @@ TEST_F(MergeTest, ConvertsThereAndBackWithoutLoss) {
 TEST_F(MergeTest, ConvertsAdapters) {
   EXPECT_TRUE(IsAdapter(Path("adapter")));
   EXPECT_FALSE(IsAdapter(Path("base")));
-  const auto gguf = Convert(rt_, Path("adapter"), Path("a.gguf"), std::nullopt, Path("base"));
+  const auto gguf = Convert(rt_, Path("adapter"), Path("a.gguf"), {}, Path("base"));
   ASSERT_TRUE(gguf) << gguf.error().message;
   EXPECT_EQ(gguf->max_logit_diff, 0);
   EXPECT_TRUE(IsAdapter(Path("a.gguf")));
-  const auto peft = Convert(rt_, Path("a.gguf"), Path("peft"), std::nullopt, Path("base"));
+  const auto peft = Convert(rt_, Path("a.gguf"), Path("peft"), {}, Path("base"));
   ASSERT_TRUE(peft) << peft.error().message;
   EXPECT_EQ(folder_.Get("peft/adapter_model.safetensors"), folder_.Get("adapter/adapter_model.safetensors"));
 }
 
 TEST_F(MergeTest, RefusesAndLeavesNothingBehind) {
   folder_.Put("adapter/adapter_config.json", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 1e35})");
-  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m.gguf"), DType::kF16), "fit F16");
+  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m.gguf"), {DType::kF16}), "fit F16");
   folder_.Put("adapter/adapter_config.json", R"({"peft_type": "LORA", "r": 4, "lora_alpha": 8})");
-  ExpectRefused(MergeModel(rt_, Path("base"), {Path("absent")}, Path("m.gguf"), std::nullopt), "absent");
-  ExpectRefused(MergeModel(rt_, Path("absent"), {Path("adapter")}, Path("m.gguf"), std::nullopt), "absent");
-  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("base"), std::nullopt), "own");
-  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m"), DType::kQ8_0), "Q8_0");
-  ExpectRefused(Convert(rt_, Path("adapter"), Path("a.gguf"), std::nullopt, ""), "--base");
-  ExpectRefused(Convert(rt_, Path("adapter"), Path("a.gguf"), DType::kF16, Path("base")), "--type");
-  ExpectRefused(Convert(rt_, Path("adapter"), Path("adapter"), std::nullopt, Path("base")), "own");
-  ExpectRefused(Convert(rt_, Path("adapter"), Path("base"), std::nullopt, Path("base")), "files in it");
-  ExpectRefused(Convert(rt_, Path("base"), Path("m.gguf"), std::nullopt, Path("base")), "--base");
+  ExpectRefused(MergeModel(rt_, Path("base"), {Path("absent")}, Path("m.gguf"), {}), "absent");
+  ExpectRefused(MergeModel(rt_, Path("absent"), {Path("adapter")}, Path("m.gguf"), {}), "absent");
+  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("base"), {}), "own");
+  ExpectRefused(MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m"), {DType::kQ8_0}), "Q8_0");
+  ExpectRefused(Convert(rt_, Path("adapter"), Path("a.gguf"), {}, ""), "--base");
+  ExpectRefused(Convert(rt_, Path("adapter"), Path("a.gguf"), {DType::kF16}, Path("base")), "--type");
+  ExpectRefused(Convert(rt_, Path("adapter"), Path("adapter"), {}, Path("base")), "own");
+  ExpectRefused(Convert(rt_, Path("adapter"), Path("base"), {}, Path("base")), "files in it");
+  ExpectRefused(Convert(rt_, Path("base"), Path("m.gguf"), {}, Path("base")), "--base");
+}
+
+TEST_F(MergeTest, WhatAKilledRunLeftIsRemovedByTheNext) {
+  const pid_t child = fork();
+  if (child == 0) _exit(0);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  const auto of = [](const char* name, pid_t pid, const char* rest) { return fmt::format("{}.{}{}", name, pid, rest); };
+  folder_.Put(of("m.gguf.unchecked", child, ".gguf"), "whole but not compared");
+  folder_.Put(of("m.gguf.unchecked", child, ".gguf.tmp.7"), "half");
+  folder_.Put(of("m.gguf.unchecked", getppid(), ".gguf"), "of one that runs");
+  folder_.Put(of("other.gguf.tmp", child, ""), "another's");
+  folder_.Put("m.gguf.tmp.notes", "the user's own");
+  before_ = Names();
+  before_.erase(of("m.gguf.unchecked", child, ".gguf"));
+  before_.erase(of("m.gguf.unchecked", child, ".gguf.tmp.7"));
+  before_.insert("m.gguf");
+  Merge("base", "m.gguf", DType::kF16);
+  EXPECT_EQ(Names(), before_);
 }
 
 TEST_F(MergeTest, StoppedItKeepsNothing) {
   const std::atomic<bool> cancelled{true};
-  const auto report = MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m.gguf"), std::nullopt, &cancelled);
+  const auto report = MergeModel(rt_, Path("base"), {Path("adapter")}, Path("m.gguf"), {}, &cancelled);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(Names(), before_);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/float16.h"
+#include "tensor/encode_k.h"
 
 // Blocks, little-endian. `d` is the scale and `m` the minimum, both half precision; 32 values share them in the plain
 // types, 256 in the K types, whose sub-blocks of 16 or 32 values have small integer scales of their own.
@@ -271,11 +272,11 @@ Codec CodecOf(DType type) {
     case DType::kQ3_K:
       return {DecodeQ3_K, nullptr};
     case DType::kQ4_K:
-      return {DecodeQ4_K, nullptr};
+      return {DecodeQ4_K, EncodeQ4_K};
     case DType::kQ5_K:
-      return {DecodeQ5_K, nullptr};
+      return {DecodeQ5_K, EncodeQ5_K};
     case DType::kQ6_K:
-      return {DecodeQ6_K, nullptr};
+      return {DecodeQ6_K, EncodeQ6_K};
     default:
       return {};
   }
