@@ -4,6 +4,8 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/git_blob.h"
+#include "base/partial_file.h"
 #include "base/progress.h"
 #include "base/test_folder.h"
 
@@ -54,6 +56,46 @@ TEST(ReadFile, ReadsUpToItsLimit) {
   EXPECT_EQ(ReadFile(path, 199'999).error().message, path + ": expected at most 199999 bytes, found more");
   EXPECT_FALSE(ReadFile(folder.Path("absent")));
   EXPECT_FALSE(ReadFile(folder.path()));
+}
+
+TEST(PartialFile, GoesOnWhereAnEarlierOneStopped) {
+  const TestFolder folder;
+  const std::string path = folder.Path("x");
+  {
+    auto first = PartialFile::Open(path);
+    ASSERT_TRUE(first) << first.error().message;
+    ASSERT_TRUE(first->Write("abc"));
+    const auto second = PartialFile::Open(path);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kEnvironment);
+  }
+  auto again = PartialFile::Open(path);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->size(), 3u);
+  ASSERT_TRUE(again->Write("de"));
+  EXPECT_FALSE(std::filesystem::exists(path));
+  ASSERT_TRUE(again->Sync());
+  ASSERT_TRUE(again->Install());
+  EXPECT_EQ(folder.Get("x"), "abcde");
+  EXPECT_EQ(FilesIn(folder.path()), 1u);
+}
+
+TEST(PartialFile, RestartsAndFollowsNoLink) {
+  const TestFolder folder;
+  folder.Put("x.part", "old");
+  auto file = PartialFile::Open(folder.Path("x"));
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_TRUE(file->Restart());
+  ASSERT_TRUE(file->Write("n"));
+  EXPECT_EQ(folder.Get("x.part"), "n");
+  std::filesystem::create_symlink(folder.Path("x.part"), folder.Path("y.part"));
+  EXPECT_FALSE(PartialFile::Open(folder.Path("y")));
+}
+
+TEST(Digest, NamesBlobsAsGitDoes) {
+  const TestFolder folder;
+  EXPECT_EQ(GitBlobSha1OfFile(folder.Put("x", "hello\n")).value(), "ce013625030ba8dba906f756967f9e9ca394464a");
+  EXPECT_EQ(GitBlobSha1OfFile(folder.Put("x", "")).value(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
 }
 
 TEST(AtomicFile, TheOldFileStaysUntilCommit) {

@@ -9,8 +9,13 @@
 
 namespace hew {
 
-Progress::Progress(std::string label, int64_t total, bool quiet)
-    : label_(std::move(label)), total_(total), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1), start_(Clock::now()) {}
+Progress::Progress(std::string label, int64_t total, bool quiet, Unit unit)
+    : label_(std::move(label)),
+      total_(total),
+      quiet_(quiet),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      unit_(unit),
+      start_(Clock::now()) {}
 
 Progress::~Progress() {
   if (drawn_ && terminal_) std::fputc('\n', stderr);
@@ -23,8 +28,16 @@ void Progress::Update(int64_t done, const std::string& note) {
   const bool last = total_ > 0 && done >= total_;
   if (drawn_ && !last && now - last_ < interval) return;
   last_ = now;
+  if (!drawn_) {
+    first_ = done;
+    start_ = now;
+  }
   drawn_ = true;
   const double elapsed = std::chrono::duration<double>(now - start_).count();
+  const double rate = elapsed > 0 ? static_cast<double>(done - first_) / elapsed : 0;
+  const auto amount = [&](int64_t n) {
+    return unit_ == Unit::kBytes ? HumanBytes(static_cast<uint64_t>(n)) : fmt::format("{}", n);
+  };
   std::string line = label_;
   if (total_ > 0) {
     const double share = std::clamp(static_cast<double>(done) / static_cast<double>(total_), 0.0, 1.0);
@@ -32,11 +45,12 @@ void Progress::Update(int64_t done, const std::string& note) {
       const int full = static_cast<int>(share * 24);
       line += " [" + std::string(full, '=') + std::string(24 - full, ' ') + "]";
     }
-    line += fmt::format(" {}/{} {:3.0f}%", done, total_, share * 100);
-    if (share > 0 && share < 1) line += "  " + HumanDuration(elapsed * (1 - share) / share) + " left";
+    line += fmt::format(" {}/{} {:3.0f}%", amount(done), amount(total_), share * 100);
+    if (rate > 0 && share < 1) line += "  " + HumanDuration(static_cast<double>(total_ - done) / rate) + " left";
   } else {
-    line += fmt::format(" {}", done);
+    line += " " + amount(done);
   }
+  if (unit_ == Unit::kBytes && rate > 0) line += "  " + HumanBytes(static_cast<uint64_t>(rate)) + "/s";
   if (!note.empty()) line += "  " + note;
   if (terminal_) {
     fmt::print(stderr, "\r\033[K{}", line);

@@ -15,7 +15,8 @@ Result<int> RunBench(CommandContext& context, const BenchOptions& options) {
   const MachinePeak peak = MeasureMachine(rt);
   std::vector<BenchResult> results;
   if (!options.model.empty()) {
-    HEW_ASSIGN(results, BenchModel(rt, options.model, peak, options.settings));
+    HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+    HEW_ASSIGN(results, BenchModel(rt, model, peak, options.settings));
   }
   if (context.common.json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();

@@ -39,6 +39,7 @@ int RunCli(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   AddCommonOptions(app, context.common);
+  AddPullCommand(app, context);
   AddInspectCommand(app, context);
   AddTextCommands(app, context);
   AddProbeCommands(app, context);

@@ -4,8 +4,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "base/file.h"
+#include "studio/hub_source.h"
 
 namespace hew {
 namespace {
@@ -42,6 +44,19 @@ Result<Runtime> CommandContext::MakeRuntime() {
   pool_ = std::make_unique<ThreadPool>(common.threads > 0 ? common.threads : HardwareThreads());
   rt.pool = pool_.get();
   return rt;
+}
+
+Result<std::string> CommandContext::ModelsFolder() const {
+  if (const char* home = std::getenv("HEW_HOME"); home && *home) return std::string(home) + "/models";
+  if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/hew/models";
+  return EnvironmentError("HOME: expected a folder for models there or in HEW_HOME, found neither");
+}
+
+Result<std::string> CommandContext::FindModel(const std::string& model) const {
+  std::error_code ignored;
+  if (std::filesystem::exists(model, ignored) || !LooksLikeSource(model)) return model;
+  HEW_ASSIGN(const std::string folder, ModelsFolder());
+  return FindPulled(folder, model);
 }
 
 void CommandContext::PrintJson(const nlohmann::ordered_json& object) const {

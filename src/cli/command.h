@@ -37,6 +37,11 @@ class CommandContext {
 
   // The runtime the options ask for; its threads live as long as the context.
   Result<Runtime> MakeRuntime();
+  // Where pulled models lie: $HEW_HOME/models or ~/.cache/hew/models.
+  Result<std::string> ModelsFolder() const;
+  // What a user calls MODEL as a path: one that exists is taken as it is, the name of something pulled becomes its path,
+  // anything else is left to whoever opens it.
+  Result<std::string> FindModel(const std::string& model) const;
   // Prints one JSON object on standard output; bytes that are not UTF-8 become U+FFFD.
   void PrintJson(const nlohmann::ordered_json& object) const;
   // The local time, or HEW_NOW (YYYY-MM-DDTHH:MM:SS), which only the command line reads.
@@ -59,6 +64,7 @@ Result<std::vector<int32_t>> ParseIds(const std::string& ids);  // "1 2 3", comm
 
 void AddAdapterOption(CLI::App* command, CommandContext& context);  // --adapter A[=SCALE], repeated
 
+void AddPullCommand(CLI::App& app, CommandContext& context);
 void AddInspectCommand(CLI::App& app, CommandContext& context);
 void AddTextCommands(CLI::App& app, CommandContext& context);      // tokenize, render
 void AddProbeCommands(CLI::App& app, CommandContext& context);     // next, score

@@ -72,14 +72,17 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
 Result<int> RunMerge(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, MergeModel(rt, options.in, context.common.adapters, options.out, save, &Cancelled()));
+  HEW_ASSIGN(const std::string base, context.FindModel(options.in));
+  HEW_ASSIGN(const auto report, MergeModel(rt, base, context.common.adapters, options.out, save, &Cancelled()));
   return Show(context, report);
 }
 
 Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto report, Convert(rt, options.in, options.out, save, options.base, &Cancelled()));
+  HEW_ASSIGN(const std::string in, context.FindModel(options.in));
+  HEW_ASSIGN(const std::string base, context.FindModel(options.base));
+  HEW_ASSIGN(const auto report, Convert(rt, in, options.out, save, base, &Cancelled()));
   return Show(context, report);
 }
 

@@ -75,7 +75,8 @@ Result<int> RunGenerate(CommandContext& context, const GenerateOptions& options)
   if (!options.prompt_file.empty()) {
     HEW_ASSIGN(prompt, ReadFile(options.prompt_file, uint64_t{1} << 30));
   }
-  HEW_ASSIGN(const auto opened, OpenModel(rt, options.model, context.common.adapters));
+  HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   std::vector<int32_t> ids;
   if (!options.ids.empty()) {
@@ -153,7 +154,8 @@ Result<int> Converse(CommandContext& context, GenerateOptions& options, const Op
 
 Result<int> RunChat(CommandContext& context, GenerateOptions& options) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto opened, OpenModel(rt, options.model, context.common.adapters, options.template_file));
+  HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file));
   HEW_RETURN_IF_ERROR(opened.Chat());
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   Generator generator(engine);

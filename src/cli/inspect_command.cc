@@ -13,7 +13,8 @@ void AddInspectCommand(CLI::App& app, CommandContext& context) {
   inspect->callback([&context, path] {
     context.run = [&context, path]() -> Result<int> {
       HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-      HEW_ASSIGN(const Inspection inspection, Inspect(rt, *path));
+      HEW_ASSIGN(const std::string model, context.FindModel(*path));
+      HEW_ASSIGN(const Inspection inspection, Inspect(rt, model));
       if (context.common.json) {
         context.PrintJson(inspection.report);
       } else {

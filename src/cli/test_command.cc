@@ -124,7 +124,8 @@ Result<int> RunTest(CommandContext& context, const TestOptions& options) {
     HEW_ASSIGN(baseline, ReadBaseline(options.baseline));
   }
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const auto opened, OpenModel(rt, options.model, context.common.adapters, options.template_file));
+  HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const JinjaClock now, context.Now());
   if (options.batch < 1 || options.batch > 1024) return BadInput("--batch: expected 1 to 1024, found {}", options.batch);

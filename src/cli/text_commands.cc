@@ -15,7 +15,8 @@ struct TokenizeOptions {
 };
 
 Result<int> RunTokenize(const CommandContext& context, const TokenizeOptions& options, const TextOptions& text) {
-  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(options.model));
+  HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(model));
   if (!text.ids.empty()) {
     HEW_ASSIGN(const auto ids, ParseIds(text.ids));
     for (int32_t id : ids) {
@@ -68,7 +69,8 @@ Result<std::string> Render(const CommandContext& context, const RenderOptions& o
   if (options.model.empty() || options.messages.empty()) {
     return BadInput("render: expected MODEL --messages FILE, or --template FILE --context FILE");
   }
-  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(options.model));
+  HEW_ASSIGN(const std::string model, context.FindModel(options.model));
+  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(model));
   if (tokenizer->chat_template().empty()) return BadInput("{}: chat_template: expected one, found none; use --template", options.model);
   HEW_ASSIGN(auto messages, ReadJson(options.messages));
   nlohmann::ordered_json tools;

@@ -106,6 +106,7 @@ Result<int> RunTune(CommandContext& context, const TuneOptions& options) {
   TuneRequest request;
   HEW_ASSIGN(request.settings, GatherSettings(context, options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(request.settings.base, context.FindModel(request.settings.base));
   HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, request.settings.base, {}, request.settings.chat_template));
   HEW_ASSIGN(request.now, context.Now());
   HEW_ASSIGN(request.template_knows_tools, KnowsTools(opened, request.settings.chat_template));

@@ -1,0 +1,90 @@
+#include "base/partial_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace hew {
+namespace {
+
+std::string LastError() { return std::strerror(errno); }
+
+// Makes a rename durable; some file systems cannot sync a folder.
+Status SyncFolderOf(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
+  const int failed = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (!failed || error == EINVAL || error == ENOTSUP) return {};
+  return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
+}
+
+}  // namespace
+
+Result<PartialFile> PartialFile::Open(const std::string& path) {
+  PartialFile file;
+  file.path_ = path;
+  file.partial_ = path + ".part";
+  // Neither a link nor a pipe that somebody laid there is followed or waited for.
+  file.fd_ = ::open(file.partial_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+  if (file.fd_ < 0) return EnvironmentError("{}: cannot create: {}", file.partial_, LastError());
+  struct stat info {};
+  if (::fstat(file.fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+    return EnvironmentError("{}: expected a regular file", file.partial_);
+  }
+  if (::flock(file.fd_, LOCK_EX | LOCK_NB) != 0) {
+    return EnvironmentError("{}: another program is writing it", file.partial_);
+  }
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  return file;
+}
+
+PartialFile::PartialFile(PartialFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      path_(std::move(other.path_)),
+      partial_(std::move(other.partial_)) {}
+
+PartialFile::~PartialFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status PartialFile::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", partial_, size_, LastError());
+    bytes.remove_prefix(static_cast<size_t>(written));
+    size_ += static_cast<uint64_t>(written);
+  }
+  return {};
+}
+
+Status PartialFile::Restart() {
+  if (::ftruncate(fd_, 0) != 0) return EnvironmentError("{}: cannot cut to nothing: {}", partial_, LastError());
+  size_ = 0;
+  return {};
+}
+
+Status PartialFile::Sync() {
+  if (::fsync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", partial_, LastError());
+  return {};
+}
+
+Status PartialFile::Install() {
+  if (::rename(partial_.c_str(), path_.c_str()) != 0) {
+    return EnvironmentError("{}: cannot rename to {}: {}", partial_, path_, LastError());
+  }
+  return SyncFolderOf(path_);
+}
+
+}  // namespace hew
