@@ -32,7 +32,8 @@ def report(*args):
 class Usage(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(hew("--version").stdout, r"^hew \d+\.\d+\.\d+")
-        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "quantize", "bench"):
+        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "quantize", "bench", "plan",
+                        "train-tokenizer"):
             done = hew(command, "--help")
             self.assertEqual(done.returncode, 0, command)
             self.assertIn("Example", done.stdout, command)
@@ -55,6 +56,39 @@ class Usage(unittest.TestCase):
     def test_types_and_sizes_that_there_are_not(self):
         self.assert_refused(hew("quantize", "absent.gguf", "out.gguf", "--type", "Q4"), "--type", "Q4_K_M", "'Q4'")
         self.assert_refused(hew("convert", "absent.gguf", "out", "--max-shard-size", "5 parsecs"), "--max-shard-size", "parsecs")
+
+    def test_plan_of_known_and_unknown_runs(self):
+        gpt3 = report("plan", "gpt3-175b")
+        self.assertAlmostEqual(gpt3["flops"] / 3.14e23, 1, delta=0.15)
+        self.assertAlmostEqual(gpt3["cost"] / 4.6e6, 1, delta=0.15)
+        self.assertEqual(gpt3["memory_bytes"], sum(gpt3["memory"].values()))
+        self.assertIn("this machine", [device["name"] for device in gpt3["on"]])
+        own = report("plan", "--params", "1e6", "--tokens", "2e7", "--price", "0.5")
+        self.assertEqual(own["flops"], 6 * 1e6 * 2e7)
+        self.assertAlmostEqual(own["cost"], own["seconds"] / 3600 * 0.5)
+        self.assertIn("355", hew("plan", "gpt3-175b").stdout)
+        self.assert_refused(hew("plan", "absent.gguf"), "absent.gguf", "gpt3-175b")
+        self.assert_refused(hew("plan", "--params", "1e9"), "--tokens")
+        self.assert_refused(hew("plan", "gpt3-175b", "--device", "abacus"), "--device", "abacus")
+
+    def test_train_tokenizer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            (path / "a.txt").write_text("나 배 고파. the cat and the hat\n" * 50)
+            for kind in ("bpe", "unigram"):
+                out = path / kind / "tokenizer.json"
+                out.parent.mkdir()
+                done = report("train-tokenizer", "--data", path / "a.txt", "--vocab-size", 400, "--kind", kind, "--out", out)
+                self.assertEqual(done["path"], str(out))
+                self.assertEqual(done["bytes"], len((path / "a.txt").read_bytes()))
+                self.assertLess(done["tokens_per_byte"], 0.5)
+                self.assertEqual(json.loads(out.read_text())["model"]["type"].lower(), kind)
+                self.assertTrue((out.parent / "tokenizer_config.json").exists())
+            ids = report("tokenize", path / "bpe" / "tokenizer.json", "--text", "나 배 고파", "--add-special")["ids"]
+            self.assertEqual(ids[0], 1)
+            args = ("train-tokenizer", "--data", path / "a.txt", "--out", path / "t.json", "--vocab-size")
+            self.assert_refused(hew(*args, 100), "vocab_size", "100")
+            self.assertFalse((path / "t.json").exists())
 
     def test_files_that_are_no_models(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -48,6 +48,8 @@ int RunCli(int argc, char** argv) {
   AddTestCommand(app, context);
   AddExportCommands(app, context);
   AddBenchCommand(app, context);
+  AddTrainTokenizerCommand(app, context);
+  AddPlanCommand(app, context);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
   const auto named = [&](CLI::App* command) { return command->get_name() == argv[1]; };

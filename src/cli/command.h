@@ -73,5 +73,7 @@ void AddTuneCommand(CLI::App& app, CommandContext& context);
 void AddExportCommands(CLI::App& app, CommandContext& context);  // merge, convert
 void AddTestCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);
+void AddTrainTokenizerCommand(CLI::App& app, CommandContext& context);
+void AddPlanCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace hew

@@ -1,6 +1,10 @@
 // hew inspect: what a file is made of.
+#include <unistd.h>
+
+#include <cstdlib>
+
 #include "cli/command.h"
-#include "studio/inspect.h"
+#include "studio/inspect_picture.h"
 
 namespace hew {
 
@@ -14,11 +18,13 @@ void AddInspectCommand(CLI::App& app, CommandContext& context) {
     context.run = [&context, path]() -> Result<int> {
       HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
       HEW_ASSIGN(const std::string model, context.FindModel(*path));
-      HEW_ASSIGN(const Inspection inspection, Inspect(rt, model));
+      HEW_ASSIGN(Inspection inspection, Inspect(rt, model));
+      inspection.report["explained"] = Explain(inspection);
       if (context.common.json) {
         context.PrintJson(inspection.report);
       } else {
-        fmt::print("{}", inspection.Text());
+        const bool color = isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
+        fmt::print("{}{}", inspection.Text(), PictureOf(inspection.report["explained"], color));
       }
       return kExitDone;
     };

@@ -155,6 +155,8 @@ Status ReadText(std::string_view bytes, const std::string& path, const Take& tak
 
 }  // namespace
 
+bool IsPlainText(std::string_view bytes, std::string_view path) { return LayoutOf(bytes, path) == Layout::kText; }
+
 Result<std::string> Gunzip(std::string_view bytes, const std::string& name, uint64_t max_bytes) {
   std::string out, block(1 << 18, '\0');
   z_stream stream{};

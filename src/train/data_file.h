@@ -31,6 +31,9 @@ Status ReadDataFile(const std::string& path, const std::function<Status(DataRow&
 // The same over bytes already in memory (decompressed), for tests.
 Status ReadDataBytes(std::string_view bytes, const std::string& path, const std::function<Status(DataRow&&)>& take);
 
+// Whether ReadDataBytes takes it for plain text and not for JSON rows.
+bool IsPlainText(std::string_view bytes, std::string_view path);
+
 // Inflates gzip data, also of several members one after the other; refuses more than max_bytes.
 Result<std::string> Gunzip(std::string_view bytes, const std::string& name, uint64_t max_bytes = kMaxDataFileBytes);
 

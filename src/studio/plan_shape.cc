@@ -1,0 +1,56 @@
+#include "studio/plan_shape.h"
+
+namespace hew {
+
+PlanShape ShapeOf(const ModelConfig& config) {
+  PlanShape shape;
+  shape.vocab_size = config.vocab_size;
+  shape.hidden_size = config.hidden_size;
+  shape.intermediate_size = config.intermediate_size;
+  shape.num_hidden_layers = config.num_hidden_layers;
+  shape.num_attention_heads = config.num_attention_heads;
+  shape.num_key_value_heads = config.num_key_value_heads;
+  shape.head_dim = config.head_dim;
+  shape.tied = config.tie_word_embeddings;
+  shape.qkv_biases = config.attention_bias;
+  return shape;
+}
+
+ParameterCount CountParameters(const PlanShape& shape) {
+  const int64_t hidden = shape.hidden_size, inner = shape.intermediate_size, layers = shape.num_hidden_layers;
+  const int64_t query = shape.num_attention_heads * shape.head_dim;
+  const int64_t key_value = shape.num_key_value_heads * shape.head_dim;
+  ParameterCount count;
+  count.embeddings = (shape.vocab_size + shape.learned_positions) * hidden;
+  int64_t attention = hidden * (query + 2 * key_value) + query * hidden;
+  int64_t feed_forward = hidden * inner * (shape.gated ? 3 : 2);
+  if (shape.biases || shape.qkv_biases) attention += query + 2 * key_value;
+  if (shape.biases) {
+    attention += hidden;
+    feed_forward += inner * (shape.gated ? 2 : 1) + hidden;
+  }
+  count.attention = layers * attention;
+  count.feed_forward = layers * feed_forward;
+  count.norms = (2 * layers + 1) * hidden * (shape.biases ? 2 : 1);
+  count.head = shape.tied ? 0 : shape.vocab_size * hidden;
+  return count;
+}
+
+int64_t LoraParameters(const PlanShape& shape, int64_t rank) {
+  const int64_t hidden = shape.hidden_size, inner = shape.intermediate_size;
+  const int64_t query = shape.num_attention_heads * shape.head_dim;
+  const int64_t key_value = shape.num_key_value_heads * shape.head_dim;
+  const int64_t attention = (hidden + query) + 2 * (hidden + key_value) + (query + hidden);
+  return shape.num_hidden_layers * rank * (attention + (shape.gated ? 3 : 2) * (hidden + inner));
+}
+
+int64_t ActivationBytesPerRow(const PlanShape& shape) {
+  constexpr int64_t kBytes = 2;
+  const int64_t query = shape.num_attention_heads * shape.head_dim;
+  const int64_t key_value = shape.num_key_value_heads * shape.head_dim;
+  const int64_t values =
+      4 * shape.hidden_size + 2 * query + 2 * key_value + (shape.gated ? 3 : 2) * shape.intermediate_size;
+  return shape.num_hidden_layers * values * kBytes;
+}
+
+}  // namespace hew
