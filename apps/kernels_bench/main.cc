@@ -38,10 +38,11 @@ double Best(const Runtime& rt, double budget, const std::function<void()>& fn) {
 }
 
 Weight MakeRandom(const ThreadPool& pool, DType type, int64_t rows, int64_t cols) {
+  static BufferArena arena;
   std::string bytes(static_cast<size_t>(rows * RowBytes(type, cols)), '\x11');  // finite in every type
   Random random{1, 1, 0};
   for (size_t i = 0; i < bytes.size(); i += 3) bytes[i] = static_cast<char>(random.Next32() & 0x33);
-  return MakeWeight(pool, type, rows, cols, bytes).value();
+  return MakeWeight(pool, type, rows, cols, bytes, nullptr, &arena).value();
 }
 
 void Gemm(const Runtime& rt, double peak, DType type, int64_t m, int64_t k, int64_t n) {

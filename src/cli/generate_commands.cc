@@ -17,6 +17,7 @@ struct GenerateOptions {
   SamplingSettings sampling;
   int64_t max_tokens = 512, context_size = 0;
   std::vector<std::string> stop;
+  bool no_lookup = false;
 };
 
 void AddSamplingOptions(CLI::App* command, const std::shared_ptr<GenerateOptions>& options) {
@@ -31,6 +32,7 @@ void AddSamplingOptions(CLI::App* command, const std::shared_ptr<GenerateOptions
   command->add_option("--frequency-penalty", s.frequency_penalty, "subtracted for each time a token was said")->capture_default_str();
   command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")->capture_default_str();
   command->add_option("--stop", options->stop, "text that ends the answer; may be repeated")->allow_extra_args(false);
+  command->add_flag("--no-lookup", options->no_lookup, "do not guess ahead from what was said: the same answer, later");
   command->add_option("--ctx-size", options->context_size, "tokens a sequence may hold; the model's own, at most 8192, by default");
 }
 
@@ -43,7 +45,9 @@ nlohmann::ordered_json Report(const GenerateResult& result) {
            {{"prompt_tokens", result.prompt_tokens},
             {"completion_tokens", completion},
             {"total_tokens", result.prompt_tokens + completion},
-            {"cached_tokens", result.cached_tokens}}},
+            {"cached_tokens", result.cached_tokens},
+            {"drafted_tokens", result.drafted_tokens},
+            {"accepted_tokens", result.accepted_tokens}}},
           {"tokens_per_s", result.tokens_per_s()},
           {"prompt_tokens_per_s",
            result.prompt_seconds > 0 ? static_cast<double>(result.prompt_tokens - result.cached_tokens) / result.prompt_seconds : 0}};
@@ -57,7 +61,7 @@ bool PrintPiece(std::string_view piece) {
 
 // One answer: streamed to a person, or one JSON object.
 Result<GenerateResult> Answer(CommandContext& context, Generator& generator, const GenerateOptions& options, std::vector<int32_t> ids) {
-  GenerateRequest request{std::move(ids), options.sampling, options.max_tokens, options.stop};
+  GenerateRequest request{std::move(ids), options.sampling, options.max_tokens, options.stop, !options.no_lookup};
   request.sampling.seed = context.common.seed;
   const bool quiet = context.common.json;
   HEW_ASSIGN(auto result, generator.Generate(request, quiet ? TextCallback() : TextCallback(PrintPiece)));

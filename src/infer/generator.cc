@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
+
+#include "infer/lookup.h"
 
 namespace hew {
 namespace {
@@ -41,10 +42,12 @@ Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cach
   return last;
 }
 
+}  // namespace
+
 // One sequence being generated: what has been said, and how much of it may be shown.
-class Answer {
+class RunningAnswer {
  public:
-  Answer(const Engine& engine, const GenerateRequest& request)
+  RunningAnswer(const Engine& engine, const GenerateRequest& request)
       : request_(request), tokenizer_(*engine.tokenizer), sampler_(request.sampling), history_(request.prompt) {
     const int64_t room = engine.context_size - static_cast<int64_t>(request.prompt.size());
     limit_ = std::min(request.max_tokens, room);
@@ -74,6 +77,8 @@ class Answer {
   }
 
   int32_t last_id() const { return history_.back(); }
+  std::span<const int32_t> history() const { return history_; }
+  int64_t left() const { return limit_ - static_cast<int64_t>(result.ids.size()); }
 
   GenerateResult result;
 
@@ -113,6 +118,8 @@ class Answer {
   int64_t limit_ = 0;
 };
 
+namespace {
+
 Status CheckRequest(const Engine& engine, const GenerateRequest& request) {
   HEW_RETURN_IF_ERROR(CheckSettings(request.sampling));
   if (request.max_tokens < 0) return BadInput("max_tokens: expected 0 or more, found {}", request.max_tokens);
@@ -131,7 +138,7 @@ Generator::Generator(Engine engine) : engine_(std::move(engine)) {
 
 Result<GenerateResult> Generator::Generate(const GenerateRequest& request, const TextCallback& on_text) {
   HEW_RETURN_IF_ERROR(CheckRequest(engine_, request));
-  Answer answer(engine_, request);
+  RunningAnswer answer(engine_, request);
   // At least the last token of the prompt is run again: its logits are what is asked for.
   const auto mismatch = std::mismatch(cached_ids_.begin(), cached_ids_.end(), request.prompt.begin(), request.prompt.end());
   const size_t common = std::min<size_t>(mismatch.first - cached_ids_.begin(), request.prompt.size() - 1);
@@ -147,15 +154,41 @@ Result<GenerateResult> Generator::Generate(const GenerateRequest& request, const
   answer.result.prompt_seconds = Seconds() - start;
 
   start = Seconds();
-  while (!answer.Take(row, on_text)) {
-    const int32_t id = answer.last_id();
-    const SequenceRows next{{&id, 1}, cache_.get()};
-    hidden = DecoderForward(engine_.rt, *engine_.model, engine_.adapters, {&next, 1});
-    cached_ids_.push_back(id);
-    ComputeLogits(engine_.rt, *engine_.model, hidden.view(), logits.view());
-  }
+  if (!answer.Take(row, on_text)) Continue(request, on_text, answer);
   answer.result.generation_seconds = Seconds() - start;
   return std::move(answer.result);
+}
+
+// From the first token on: each pass runs the last token and, behind it, what is guessed to follow. A row's bits do not depend on
+// the rows beside it, so that a guess which is what would have been said has the logits that it would have had.
+void Generator::Continue(const GenerateRequest& request, const TextCallback& on_text, RunningAnswer& answer) {
+  const int64_t vocab = engine_.model->config.vocab_size;
+  Matrix logits;
+  Lookup lookup;
+  for (bool done = false; !done;) {
+    std::vector<int32_t> rows = {answer.last_id()};
+    if (request.lookup) {
+      const auto draft = lookup.Draft(answer.history(), std::min(answer.left(), cache_->capacity() - cache_->length()) - 1);
+      rows.insert(rows.end(), draft.begin(), draft.end());
+      answer.result.drafted_tokens += static_cast<int64_t>(draft.size());
+    }
+    const auto count = static_cast<int64_t>(rows.size());
+    const int64_t before = cache_->length();
+    const SequenceRows next{rows, cache_.get()};
+    const Matrix hidden = DecoderForward(engine_.rt, *engine_.model, engine_.adapters, {&next, 1});
+    if (logits.row_count() < count) logits = Matrix(DType::kF32, count, vocab);
+    ComputeLogits(engine_.rt, *engine_.model, hidden.view(), logits.rows(0, count));
+    for (int64_t i = 0; i < count; ++i) {
+      cached_ids_.push_back(rows[static_cast<size_t>(i)]);
+      done = answer.Take({logits.view().f32(i), static_cast<size_t>(vocab)}, on_text);
+      lookup.Observe(answer.last_id());
+      if (done || i + 1 == count || answer.last_id() != rows[static_cast<size_t>(i + 1)]) {
+        cache_->Truncate(before + i + 1);
+        break;
+      }
+      ++answer.result.accepted_tokens;
+    }
+  }
 }
 
 Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std::vector<GenerateRequest>& requests, int64_t batch,
@@ -168,7 +201,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
   struct Running {
     size_t index;
     std::unique_ptr<KvCache> cache;
-    std::unique_ptr<Answer> answer;
+    std::unique_ptr<RunningAnswer> answer;
     int32_t next = 0;
     double start = 0;
   };
@@ -195,7 +228,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
       const GenerateRequest& request = requests[next_request];
       const int64_t room = std::min<int64_t>(engine.context_size, static_cast<int64_t>(request.prompt.size()) + request.max_tokens);
       Running r{next_request++, std::make_unique<KvCache>(engine.rt, engine.model->config, room),
-                std::make_unique<Answer>(engine, request)};
+                std::make_unique<RunningAnswer>(engine, request)};
       const double start = Seconds();
       Matrix hidden = Prefill(engine, request.prompt, r.cache.get());
       Matrix logits(DType::kF32, 1, vocab);

@@ -32,6 +32,7 @@ struct GenerateRequest {
   SamplingSettings sampling;
   int64_t max_tokens = 512;       // at most what the context leaves
   std::vector<std::string> stop;  // text that ends the answer and is not part of it
+  bool lookup = true;             // guess ahead from what was said (infer/lookup.h): the same answer, sooner
 };
 
 struct GenerateResult {
@@ -40,12 +41,15 @@ struct GenerateResult {
   std::string finish_reason;  // "stop" or "length"
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, taken from the cache
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed ahead, and of those, come true
   double prompt_seconds = 0, generation_seconds = 0;
   double tokens_per_s() const;  // generated tokens after the first, over their time
 };
 
 // Called with every piece of whole UTF-8 text that is certain to stay; false stops the generation.
 using TextCallback = std::function<bool(std::string_view)>;
+
+class RunningAnswer;
 
 // One conversation: keeps its cache between calls and reuses the common beginning of the new prompt, with the same bits
 // as without.
@@ -56,6 +60,8 @@ class Generator {
   Result<GenerateResult> Generate(const GenerateRequest& request, const TextCallback& on_text = nullptr);
 
  private:
+  void Continue(const GenerateRequest& request, const TextCallback& on_text, RunningAnswer& answer);
+
   Engine engine_;
   std::unique_ptr<KvCache> cache_;
   std::vector<int32_t> cached_ids_;

@@ -34,6 +34,25 @@ void ApplyPenalties(const SamplingSettings& s, std::span<const int32_t> history,
 
 bool Likelier(const Candidate& a, const Candidate& b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }
 
+// The `keep` likeliest, likeliest first: a heap with the least of them on top, which few of the others pass.
+std::vector<Candidate> Likeliest(std::span<const float> logits, size_t keep) {
+  std::vector<Candidate> heap;
+  heap.reserve(keep);
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const Candidate c = {static_cast<int32_t>(i), logits[i], 0};
+    if (heap.size() < keep) {
+      heap.push_back(c);
+      if (heap.size() == keep) std::make_heap(heap.begin(), heap.end(), Likelier);
+    } else if (c.logit > heap.front().logit) {  // among equals the lower id is in already
+      std::pop_heap(heap.begin(), heap.end(), Likelier);
+      heap.back() = c;
+      std::push_heap(heap.begin(), heap.end(), Likelier);
+    }
+  }
+  std::sort_heap(heap.begin(), heap.end(), Likelier);
+  return heap;
+}
+
 // Softmax at `temperature` over candidates sorted by logit, highest first.
 void SetProbabilities(std::vector<Candidate>& candidates, float temperature) {
   double sum = 0;
@@ -62,11 +81,8 @@ int32_t Sampler::Sample(std::span<float> logits, std::span<const int32_t> histor
   ApplyPenalties(settings_, history, logits);
   if (settings_.temperature == 0 || settings_.top_k == 1) return ArgMax(logits);
 
-  std::vector<Candidate> candidates(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) candidates[i] = {static_cast<int32_t>(i), logits[i], 0};
   const size_t keep = settings_.top_k > 0 ? std::min<size_t>(settings_.top_k, logits.size()) : logits.size();
-  std::partial_sort(candidates.begin(), candidates.begin() + static_cast<int64_t>(keep), candidates.end(), Likelier);
-  candidates.resize(keep);
+  std::vector<Candidate> candidates = Likeliest(logits, keep);
 
   SetProbabilities(candidates, 1.0f);
   if (settings_.top_p < 1) {

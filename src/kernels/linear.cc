@@ -1,7 +1,9 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/cpu/linear_kernels.h"
@@ -11,8 +13,7 @@ namespace {
 
 // Rows of one block of packed activations: high enough that packing a weight panel is cheap beside using it.
 constexpr int64_t kBlockRows = 768;
-// Below this many bytes of weights a task of the few-row kernel is not worth handing out.
-constexpr int64_t kFewTaskBytes = 16384;
+constexpr size_t kMostOperands = 32;
 
 TileFormat FormatOf(DType type) {
   switch (type) {
@@ -72,177 +73,348 @@ LinearOutput At(LinearOutput out, int64_t row, int64_t col) {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Outputs [rows, cols] over `steps` of the contracted index.
-struct Product {
-  int64_t rows, cols, steps;
-  // Packs rows [row, row + count) into a strip; packs panel `panel` (columns from 32 * panel on).
-  std::function<void(int64_t row, int count, uint32_t* strip)> pack_strip;
-  std::function<void(int64_t panel, uint32_t* out)> pack_panel;
+// ---- many rows ----
+
+// A matrix of activations as multiply reads it: strips of packed rows (or of packed columns, for outer products).
+struct Operand {
+  ConstMatrixView x;
+  int64_t rows = 0;   // that come out of it: x's rows, or its columns
+  int64_t steps = 0;
+  int64_t strip_size = 0;     // 4-byte elements from strip to strip, slack included
+  uint32_t* packed = nullptr;
+
+  uint32_t* strip(int64_t s) const { return packed + s * strip_size; }
 };
 
-// Blocks of rows are packed first; then each task packs one panel and multiplies it with (a part of) the block.
-void Multiply(const Runtime& rt, const LinearKernels& kernels, const Product& product, const LinearOutput& out) {
-  const int64_t strip_rows = kernels.strip_rows, panels = CeilDiv(product.cols, kPanelCols);
-  const int64_t strip_size = product.steps * strip_rows + kPackSlack, panel_size = product.steps * kPanelCols + kPackSlack;
-  const int64_t all_strips = CeilDiv(product.rows, strip_rows);
-  const int64_t block_strips = CeilDiv(all_strips, CeilDiv(product.rows, kBlockRows));
-  uint32_t* packed = activation_scratch.Take(block_strips * strip_size);
-  const auto rows_of = [&](int64_t strip) { return static_cast<int>(std::min(strip_rows, product.rows - strip * strip_rows)); };
+// One product: outputs [rows, cols] from its operands, one after the other, and panels of 32 columns of the other side.
+struct Product {
+  std::vector<size_t> operands;  // indices; their steps follow each other in a panel
+  bool after = false;            // reads what products before it write
+  int64_t cols = 0;
+  std::function<void(int64_t panel, uint32_t* out)> pack_panel;
+  LinearOutput out;
+};
 
-  for (int64_t first = 0; first < all_strips; first += block_strips) {
-    const int64_t strips = std::min(block_strips, all_strips - first);
-    rt.pool->ParallelFor(strips, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t s = begin; s < end; ++s) product.pack_strip((first + s) * strip_rows, rows_of(first + s), packed + s * strip_size);
-    });
-    // With few panels the rows are cut too, so that every thread has work; a panel is then packed more than once.
-    const int64_t threads = rt.pool->threads();
-    const int64_t parts = threads == 1 ? 1 : std::clamp<int64_t>(CeilDiv(threads * 4, panels), 1, strips);
-    rt.pool->Run(panels * parts, [&](int64_t task) {
-      const int64_t panel = task / parts, part = task % parts;
-      uint32_t* weights = panel_scratch.Take(panel_size);
-      product.pack_panel(panel, weights);
-      const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, product.cols - panel * kPanelCols));
-      for (int64_t s = strips * part / parts; s < strips * (part + 1) / parts; ++s) {
-        kernels.multiply(packed + s * strip_size, weights, product.steps, rows_of(first + s), cols,
-                         At(out, (first + s) * strip_rows, panel * kPanelCols));
-      }
-    });
+using PackStrip = std::function<void(const Operand& operand, int64_t row, int count, uint32_t* strip)>;
+
+// The operand that reads `x`; each matrix is packed once, however many products and terms read it.
+size_t OperandOf(ConstMatrixView x, int64_t steps, std::vector<Operand>* operands) {
+  for (size_t i = 0; i < operands->size(); ++i) {
+    const ConstMatrixView& o = (*operands)[i].x;
+    if (o.data == x.data && o.dtype == x.dtype && o.cols == x.cols && o.stride == x.stride) return i;
+  }
+  operands->push_back({x, x.rows, steps});
+  return operands->size() - 1;
+}
+
+// What Multiply does with a run of products that do not read each other's outputs.
+struct Stage {
+  std::span<const Product> products;
+  size_t first_operand = 0, end_operand = 0;  // those that no stage before it has packed
+  std::vector<int64_t> first_panel = {0};     // of each product, and the end
+};
+
+// The part of all rows that is packed at a time, in strips.
+struct StripBlock {
+  int64_t first, count;
+  int64_t strips(int64_t rows, int64_t strip_rows) const {
+    return std::clamp<int64_t>(CeilDiv(rows, strip_rows) - first, 0, count);
+  }
+};
+
+std::vector<Stage> StagesOf(std::span<const Product> products) {
+  std::vector<Stage> stages;
+  size_t packed = 0;
+  for (size_t begin = 0, end; begin < products.size(); begin = end) {
+    Stage stage;
+    stage.first_operand = packed;
+    for (end = begin; end < products.size() && (end == begin || !products[end].after); ++end) {
+      for (const size_t i : products[end].operands) packed = std::max(packed, i + 1);
+      stage.first_panel.push_back(stage.first_panel.back() + CeilDiv(products[end].cols, kPanelCols));
+    }
+    stage.products = products.subspan(begin, end - begin);
+    stage.end_operand = packed;
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
+// Memory for the strips of `block_strips` strips of every operand.
+void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vector<Operand>& operands) {
+  int64_t size = 0;
+  for (Operand& o : operands) {
+    o.strip_size = CeilDiv(o.steps, kStripSteps) * kStripSteps * kernels.strip_rows + kStripSlack;
+    size += o.strip_size * block_strips;
+  }
+  uint32_t* memory = activation_scratch.Take(size);
+  for (Operand& o : operands) {
+    o.packed = memory;
+    memory += o.strip_size * block_strips;
   }
 }
 
-void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearTerm> terms, const LinearOutput& out,
-                   int64_t rows, int64_t cols) {
-  // Rows of converted activations, term after term in each.
-  int64_t x_stride = kPackSlack;
-  for (const LinearTerm& t : terms) x_stride += CeilDiv(t.x.cols, kernels.group);
-  uint32_t* x = activation_scratch.Take(rows * x_stride);
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t step = 0;
-    for (const LinearTerm& t : terms) {
-      kernels.convert_row(InputOf(t.x, r), t.x.cols, x + r * x_stride + step);
-      step += CeilDiv(t.x.cols, kernels.group);
+// The strips of a stage's new operands are packed; then each task packs one panel and multiplies it with (a part of) the strips.
+// With few panels the strips are cut too, so that every thread has work; a panel is then packed more than once.
+void RunStage(const Runtime& rt, const LinearKernels& kernels, const Stage& stage, const std::vector<Operand>& operands,
+              const StripBlock& block, const PackStrip& pack_strip) {
+  const int64_t strip_rows = kernels.strip_rows, panels = stage.first_panel.back(), threads = rt.pool->threads();
+  const auto rows_of = [&](const Operand& o, int64_t s) {
+    return static_cast<int>(std::min(strip_rows, o.rows - (block.first + s) * strip_rows));
+  };
+  std::vector<std::pair<const Operand*, int64_t>> to_pack;
+  for (size_t i = stage.first_operand; i < stage.end_operand; ++i) {
+    for (int64_t s = 0; s < block.strips(operands[i].rows, strip_rows); ++s) to_pack.emplace_back(&operands[i], s);
+  }
+  rt.pool->ParallelFor(static_cast<int64_t>(to_pack.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto& [o, s] = to_pack[static_cast<size_t>(i)];
+      pack_strip(*o, (block.first + s) * strip_rows, rows_of(*o, s), o->strip(s));
+    }
+  });
+  const int64_t parts = threads == 1 ? 1 : CeilDiv(threads * 4, panels);
+  rt.pool->Run(panels * parts, [&](int64_t task) {
+    const auto next = std::upper_bound(stage.first_panel.begin(), stage.first_panel.end(), task / parts);
+    const Product& p = stage.products[static_cast<size_t>(next - stage.first_panel.begin() - 1)];
+    const int64_t panel = task / parts - *(next - 1), part = task % parts;
+    const Operand& first = operands[p.operands[0]];
+    const int64_t strips = block.strips(first.rows, strip_rows), begin = strips * part / parts, end = strips * (part + 1) / parts;
+    if (begin == end) return;
+    int64_t steps = 0;
+    for (const size_t i : p.operands) steps += operands[i].steps;
+    uint32_t* weights = panel_scratch.Take(steps * kPanelCols + kPackSlack);
+    p.pack_panel(panel, weights);
+    const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, p.cols - panel * kPanelCols));
+    LinearStrip pieces[kMostOperands];
+    for (int64_t s = begin; s < end; ++s) {
+      int count = 0;
+      for (const size_t i : p.operands) pieces[count++] = {operands[i].strip(s), operands[i].steps};
+      kernels.multiply(pieces, count, weights, rows_of(first, s), cols, At(p.out, (block.first + s) * strip_rows, panel * kPanelCols));
+    }
+  });
+}
+
+// Rows are taken in blocks of at most `block_rows`; a block goes through all stages.
+void Multiply(const Runtime& rt, const LinearKernels& kernels, int64_t block_rows, std::vector<Operand>& operands,
+              std::span<const Product> products, const PackStrip& pack_strip) {
+  int64_t rows = 0;
+  for (const Operand& o : operands) rows = std::max(rows, o.rows);
+  const int64_t all_strips = CeilDiv(rows, int64_t{kernels.strip_rows});
+  const int64_t block_strips = CeilDiv(all_strips, CeilDiv(rows, block_rows));
+  PlaceOperands(kernels, block_strips, operands);
+  const std::vector<Stage> stages = StagesOf(products);
+  for (int64_t first = 0; first < all_strips; first += block_strips) {
+    for (const Stage& stage : stages) RunStage(rt, kernels, stage, operands, {first, block_strips}, pack_strip);
+  }
+}
+
+PackStrip RowPacker(const LinearKernels& kernels) {
+  return [&kernels](const Operand& o, int64_t row, int count, uint32_t* strip) {
+    kernels.pack_rows(InputOf(o.x, row), count, o.x.cols, strip);
+  };
+}
+
+// A product without its pack_panel, which differs between the forward pass and the gradient.
+Product ProductOf(const LinearKernels& kernels, const LinearProduct& p, std::vector<Operand>* operands) {
+  HEW_CHECK(p.terms.size() <= kMostOperands);
+  Product product;
+  product.after = p.after;
+  product.cols = p.y.cols;
+  product.out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
+  for (const LinearTerm& t : p.terms) product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
+  return product;
+}
+
+void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
+  std::vector<Operand> operands;
+  std::vector<Product> packed;
+  for (const LinearProduct& p : products) {
+    packed.push_back(ProductOf(kernels, p, &operands));
+    packed.back().pack_panel = [&kernels, terms = p.terms](int64_t panel, uint32_t* weights) {
+      for (const LinearTerm& t : terms) {
+        for (int half = 0; half < 2; ++half) {
+          const int64_t tile = panel * 2 + half;
+          if (tile < t.w->tiles()) kernels.pack_tile(FormatOf(t.w->type), TileOf(*t.w, tile), t.w->cols, half, weights);
+        }
+        weights += CeilDiv(t.w->cols, kernels.group) * kPanelCols;
+      }
+    };
+  }
+  Multiply(rt, kernels, kBlockRows, operands, packed, RowPacker(kernels));
+}
+
+// ---- few rows ----
+
+// Converted rows of every term of every product; a matrix that several read is converted once.
+class ConvertedRows {
+ public:
+  ConvertedRows(const LinearKernels& kernels, std::span<const LinearProduct> products, int64_t rows) {
+    int64_t size = 0;
+    for (const LinearProduct& p : products) {
+      for (const LinearTerm& t : p.terms) {
+        const size_t known = operands_.size();
+        terms_.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), &operands_));
+        if (operands_.size() == known) continue;
+        Operand& o = operands_.back();
+        o.strip_size = CeilDiv(o.steps, kStripSteps) * kStripSteps;
+        size += o.strip_size * rows;
+      }
+    }
+    uint32_t* memory = activation_scratch.Take(size);
+    for (Operand& o : operands_) {
+      o.packed = memory;
+      memory += o.strip_size * rows;
+      for (int64_t r = 0; r < rows; ++r) kernels.convert_row(InputOf(o.x, r), o.x.cols, o.strip(r));
     }
   }
+  const Operand& of_term(size_t term) const { return operands_[terms_[term]]; }  // counted over all products
 
-  // A task takes `run` pairs of tiles: its first `run` tiles are one stream of memory, the `run` after them another.
-  int64_t pair_bytes = 0;
-  for (const LinearTerm& t : terms) pair_bytes += kFewTiles * t.w->tile_bytes;
-  const int64_t tiles = terms[0].w->tiles(), pairs = CeilDiv(tiles, kFewTiles);
-  const int64_t run = std::max(CeilDiv(kFewTaskBytes, pair_bytes), pairs / (int64_t{rt.pool->threads()} * 16));
-  rt.pool->Run(CeilDiv(pairs, run), [&](int64_t task) {
-    const int64_t begin = task * run * kFewTiles, count = std::min(run * kFewTiles, tiles - begin);
-    const int64_t half = CeilDiv(count, kFewTiles);
-    for (int64_t i = 0; i < half; ++i) {
-      const int64_t pair[kFewTiles] = {begin + i, begin + (i + half < count ? i + half : i)};
-      alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
-      int64_t step = 0;
-      for (const LinearTerm& t : terms) {
-        kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, pair[0]), (pair[1] - pair[0]) * t.w->tile_bytes, t.w->cols, x + step,
-                             x_stride, static_cast<int>(rows), sums);
-        step += CeilDiv(t.x.cols, kernels.group);
-      }
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int t = 0; t < (pair[0] == pair[1] ? 1 : 2); ++t) {
-          const int64_t col = pair[t] * kTileRows;
-          kernels.store(sums + (r * kFewTiles + t) * kTileRows, static_cast<int>(std::min(kTileRows, cols - col)), At(out, r, col));
-        }
+ private:
+  std::vector<Operand> operands_;
+  std::vector<size_t> terms_;
+};
+
+// Pair `pair` of the tiles [begin, end) of a product, whose first `half` are one stream of memory and the rest another.
+void MultiplyTiles(const LinearKernels& kernels, const LinearProduct& p, const ConvertedRows& x, size_t first_term, int64_t begin,
+                   int64_t half, int64_t pair, int64_t end) {
+  const int64_t rows = p.y.rows, tiles[kFewTiles] = {begin + pair, begin + half + pair};
+  const int count = tiles[1] < end ? 2 : 1;
+  alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
+  for (size_t i = 0; i < p.terms.size(); ++i) {
+    const Weight& w = *p.terms[i].w;
+    const Operand& o = x.of_term(first_term + i);
+    const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * w.tile_bytes;
+    kernels.multiply_few(FormatOf(w.type), TileOf(w, tiles[0]), distance, w.cols, o.packed, o.strip_size, static_cast<int>(rows), sums);
+  }
+  const LinearOutput out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int t = 0; t < count; ++t) {
+      const int64_t col = tiles[t] * kTileRows;
+      kernels.store(sums + (r * kFewTiles + t) * kTileRows, static_cast<int>(std::min(kTileRows, p.y.cols - col)), At(out, r, col));
+    }
+  }
+}
+
+// Each thread begins with a run of neighbouring tiles of every product, so that it reads memory in long streams, and takes
+// from the others' runs when it is through: what a tile gives does not depend on who makes it.
+void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
+  const ConvertedRows x(kernels, products, products[0].y.rows);
+  struct Run {
+    const LinearProduct* product;
+    size_t first_term;
+    int64_t begin, half, end, pieces_before;
+  };
+  const int threads = rt.pool->threads();
+  std::vector<std::vector<Run>> runs(static_cast<size_t>(threads));
+  std::vector<std::atomic<int64_t>> next(runs.size());
+  std::vector<int64_t> pieces(runs.size());
+  size_t term = 0;
+  for (const LinearProduct& p : products) {
+    const int64_t pairs = CeilDiv(CeilDiv(p.y.cols, kTileRows), kFewTiles), tiles = CeilDiv(p.y.cols, kTileRows);
+    for (int64_t t = 0; t < threads; ++t) {
+      const int64_t begin = pairs * t / threads * kFewTiles, end = std::min(tiles, pairs * (t + 1) / threads * kFewTiles);
+      if (begin >= end) continue;
+      const auto at = static_cast<size_t>(t);
+      const int64_t half = CeilDiv(end - begin, kFewTiles);
+      runs[at].push_back({&p, term, begin, half, end, pieces[at]});
+      pieces[at] += half;
+    }
+    term += p.terms.size();
+  }
+  rt.pool->Run(threads, [&](int64_t task) {
+    for (int64_t i = 0; i < threads; ++i) {
+      const auto owner = static_cast<size_t>((task + i) % threads);
+      size_t run = 0;
+      for (int64_t piece; (piece = next[owner].fetch_add(1, std::memory_order_relaxed)) < pieces[owner];) {
+        while (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before <= piece) ++run;
+        const Run& r = runs[owner][run];
+        MultiplyTiles(kernels, *r.product, x, r.first_term, r.begin, r.half, piece - r.pieces_before, r.end);
       }
     }
   });
 }
 
-// A product of `terms` without its pack_panel, which differs between the forward pass and the gradient. The terms
-// must outlive it.
-Product ProductOf(const LinearKernels& kernels, std::span<const LinearTerm> terms, int64_t rows, int64_t cols) {
-  Product product = {.rows = rows, .cols = cols, .steps = 0, .pack_strip = {}, .pack_panel = {}};
-  for (const LinearTerm& t : terms) product.steps += CeilDiv(t.x.cols, kernels.group);
-  product.pack_strip = [&kernels, terms](int64_t row, int count, uint32_t* strip) {
-    for (const LinearTerm& t : terms) {
-      kernels.pack_rows(InputOf(t.x, row), count, t.x.cols, strip);
-      strip += CeilDiv(t.x.cols, kernels.group) * kernels.strip_rows;
-    }
-  };
-  return product;
-}
-
 }  // namespace
 
-void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
-  HEW_CHECK(!terms.empty());
-  for (const LinearTerm& t : terms) HEW_CHECK(t.x.rows == y.rows && t.w->rows == y.cols && t.x.cols == t.w->cols);
-  if (y.rows == 0) return;
+void LinearAll(const Runtime& rt, std::span<const LinearProduct> products) {
+  HEW_CHECK(!products.empty());
+  for (const LinearProduct& p : products) {
+    HEW_CHECK(!p.terms.empty() && p.y.rows == products[0].y.rows);
+    for (const LinearTerm& t : p.terms) HEW_CHECK(t.x.rows == p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
+  }
+  if (products[0].y.rows == 0) return;
   const LinearKernels& kernels = KernelsFor(rt);
-  const LinearOutput out = OutputOf(y, bias, 1.0f, accumulate);
-  if (y.rows <= kFewRows) return LinearFewRows(rt, kernels, terms, out, y.rows, y.cols);
-
-  Product product = ProductOf(kernels, terms, y.rows, y.cols);
-  product.pack_panel = [&](int64_t panel, uint32_t* weights) {
-    for (const LinearTerm& t : terms) {
-      const int64_t steps = CeilDiv(t.w->cols, kernels.group);
-      for (int half = 0; half < 2; ++half) {
-        const int64_t tile = panel * 2 + half;
-        if (tile < t.w->tiles()) kernels.pack_tile(FormatOf(t.w->type), TileOf(*t.w, tile), t.w->cols, half, weights);
-      }
-      weights += steps * kPanelCols;
+  if (products[0].y.rows <= kFewRows) {
+    for (size_t begin = 0, end; begin < products.size(); begin = end) {
+      end = begin + 1;
+      while (end < products.size() && !products[end].after) ++end;
+      LinearFewRows(rt, kernels, products.subspan(begin, end - begin));
     }
-  };
-  Multiply(rt, kernels, product, out);
+    return;
+  }
+  LinearManyRows(rt, kernels, products);
+}
+
+void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
+  const LinearProduct product = {terms, bias, y, accumulate};
+  LinearAll(rt, {&product, 1});
+}
+
+void LinearInputGradientAll(const Runtime& rt, std::span<const LinearProduct> products) {
+  HEW_CHECK(!products.empty());
+  const LinearKernels& kernels = KernelsFor(rt);
+  std::vector<Operand> operands;
+  std::vector<Product> packed;
+  for (const LinearProduct& p : products) {
+    HEW_CHECK(!p.terms.empty() && p.y.rows == products[0].y.rows && p.bias == nullptr);
+    for (const LinearTerm& t : p.terms) HEW_CHECK(t.x.rows == p.y.rows && t.w->cols == p.y.cols && t.x.cols == t.w->rows);
+    packed.push_back(ProductOf(kernels, p, &operands));
+    packed.back().pack_panel = [&kernels, terms = p.terms](int64_t panel, uint32_t* weights) {
+      for (const LinearTerm& t : terms) {
+        for (int64_t tile = 0; tile < t.w->tiles(); ++tile) {
+          kernels.pack_tile_across(FormatOf(t.w->type), TileOf(*t.w, tile), t.w->cols, panel,
+                                   weights + tile * (kTileRows / kernels.group) * kPanelCols);
+        }
+        weights += CeilDiv(t.w->rows, kernels.group) * kPanelCols;
+      }
+    };
+  }
+  if (products[0].y.rows > 0) Multiply(rt, kernels, kBlockRows, operands, packed, RowPacker(kernels));
 }
 
 void LinearInputGradient(const Runtime& rt, std::span<const LinearTerm> terms, MatrixView d_x, bool accumulate) {
-  HEW_CHECK(!terms.empty());
-  for (const LinearTerm& t : terms) HEW_CHECK(t.x.rows == d_x.rows && t.w->cols == d_x.cols && t.x.cols == t.w->rows);
-  if (d_x.rows == 0) return;
+  const LinearProduct product = {terms, nullptr, d_x, accumulate};
+  LinearInputGradientAll(rt, {&product, 1});
+}
+
+void OuterProductGradientAll(const Runtime& rt, std::span<const OuterProduct> products) {
   const LinearKernels& kernels = KernelsFor(rt);
-  Product product = ProductOf(kernels, terms, d_x.rows, d_x.cols);
-  product.pack_panel = [&](int64_t panel, uint32_t* weights) {
-    for (const LinearTerm& t : terms) {
-      for (int64_t tile = 0; tile < t.w->tiles(); ++tile) {
-        kernels.pack_tile_across(FormatOf(t.w->type), TileOf(*t.w, tile), t.w->cols, panel,
-                                 weights + tile * (kTileRows / kernels.group) * kPanelCols);
-      }
-      weights += CeilDiv(t.w->rows, kernels.group) * kPanelCols;
-    }
-  };
-  Multiply(rt, kernels, product, OutputOf(d_x, nullptr, 1.0f, accumulate));
+  std::vector<Operand> operands;
+  std::vector<Product> packed;
+  int64_t rows = 0;
+  for (const OuterProduct& p : products) {
+    HEW_CHECK(p.a.rows == p.b.rows && p.c.rows == p.a.cols && p.c.cols == p.b.cols && p.c.dtype == DType::kF32);
+    if (p.c.rows == 0 || p.c.cols == 0) continue;
+    rows = std::max(rows, p.a.cols);
+    Product product;
+    product.operands = {operands.size()};
+    product.cols = p.b.cols;
+    product.out = OutputOf(p.c, nullptr, p.scale, p.accumulate);
+    product.pack_panel = [&kernels, b = p.b](int64_t panel, uint32_t* out) {
+      const int64_t col = panel * kPanelCols;
+      kernels.pack_columns(InputOf(b, 0, col), b.rows, b.cols - col, kPanelCols, out);
+    };
+    packed.push_back(std::move(product));
+    operands.push_back({p.a, p.a.cols, CeilDiv(p.a.rows, kernels.group)});
+  }
+  if (packed.empty()) return;
+  Multiply(rt, kernels, rows, operands, packed, [&](const Operand& o, int64_t row, int, uint32_t* strip) {
+    kernels.pack_columns(InputOf(o.x, 0, row), o.x.rows, o.x.cols - row, kernels.strip_rows, strip);
+  });
 }
-
-namespace {
-
-// c = scale * a' b with the rows of the product from a's columns and its panels from b's.
-void Outer(const Runtime& rt, const LinearKernels& kernels, ConstMatrixView a, ConstMatrixView b, const LinearOutput& out) {
-  const Product product = {
-      .rows = a.cols,
-      .cols = b.cols,
-      .steps = CeilDiv(a.rows, kernels.group),
-      .pack_strip = [&](int64_t row, int,
-                        uint32_t* strip) { kernels.pack_columns(InputOf(a, 0, row), a.rows, a.cols - row, kernels.strip_rows, strip); },
-      .pack_panel =
-          [&](int64_t panel, uint32_t* out_panel) {
-            const int64_t col = panel * kPanelCols;
-            kernels.pack_columns(InputOf(b, 0, col), b.rows, b.cols - col, kPanelCols, out_panel);
-          },
-  };
-  Multiply(rt, kernels, product, out);
-}
-
-}  // namespace
 
 void OuterProductGradient(const Runtime& rt, ConstMatrixView a, ConstMatrixView b, float scale, MatrixView c, bool accumulate) {
-  HEW_CHECK(a.rows == b.rows && c.rows == a.cols && c.cols == b.cols && c.dtype == DType::kF32);
-  if (c.rows == 0 || c.cols == 0) return;
-  const LinearKernels& kernels = KernelsFor(rt);
-  if (c.cols >= 2 * kPanelCols || c.rows <= c.cols) return Outer(rt, kernels, a, b, OutputOf(c, nullptr, scale, accumulate));
-
-  // A narrow c (the gradient of LoRA's B) as its transpose: long panels, and b's few columns as rows.
-  const int64_t size = c.rows * c.cols;
-  static thread_local Scratch transposed_scratch;
-  float* transposed = reinterpret_cast<float*>(transposed_scratch.Take(size));
-  Outer(rt, kernels, b, a, OutputOf(F32View(transposed, c.cols, c.rows), nullptr, scale, false));
-  for (int64_t p = 0; p < c.rows; ++p) {
-    float* row = c.f32(p);
-    for (int64_t q = 0; q < c.cols; ++q) row[q] = transposed[q * c.rows + p] + (accumulate ? row[q] : 0.0f);
-  }
+  const OuterProduct product = {a, b, scale, c, accumulate};
+  OuterProductGradientAll(rt, {&product, 1});
 }
 
 }  // namespace hew

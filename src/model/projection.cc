@@ -1,5 +1,7 @@
 #include "model/projection.h"
 
+#include <algorithm>
+
 #include "base/float16.h"
 #include "kernels/linear.h"
 #include "kernels/ops.h"
@@ -105,8 +107,52 @@ size_t ProjectionScratch::bytes() const {
   return sum;
 }
 
-void ProjectionForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
-                       bool accumulate, ProjectionScratch& scratch) {
+namespace {
+
+// Whether the adapters on these projections are sums of products alone: no DoRA, no dropout.
+template <typename Group>
+bool IsPlain(const DecoderContext& context, int64_t layer, const Group& group) {
+  for (const LoraAdapter* adapter : context.adapters) {
+    if (!adapter->config.dora && !Drops(context, *adapter)) continue;
+    for (const auto& member : group) {
+      if (adapter->Find(layer, member.projection)) return false;
+    }
+  }
+  return true;
+}
+
+// All at once: the low-rank halves h = x A' first, then y from x and h.
+void PlainForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
+                  ConstMatrixView x, bool accumulate, ProjectionScratch& scratch) {
+  const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
+  const size_t adapters = context.adapters.size();
+  if (scratch.h.size() < adapters * group.size()) scratch.h.resize(adapters * group.size());
+  std::vector<LinearTerm> terms(group.size() * (2 * adapters + 1));  // never grows: products look into it
+  size_t used = 0;
+  std::vector<LinearProduct> low_rank, full;
+  for (size_t g = 0; g < group.size(); ++g) {
+    const auto& [p, y] = group[g];
+    std::vector<LinearTerm> sum = {{x, &weights[p]}};
+    for (size_t i = 0; i < adapters; ++i) {
+      const LoraModule* m = context.adapters[i]->Find(layer, p);
+      if (!m) continue;
+      const MatrixView h = scratch.h[g * adapters + i].View(context.activation_type(), x.rows, m->rank);
+      terms[used] = {x, &m->a};
+      low_rank.push_back({{&terms[used++], 1}, nullptr, h});
+      sum.push_back({h, &m->b});
+    }
+    const std::vector<float>& bias = weights.biases[static_cast<size_t>(p)];
+    std::copy(sum.begin(), sum.end(), terms.begin() + static_cast<int64_t>(used));
+    full.push_back({{&terms[used], sum.size()}, bias.empty() ? nullptr : bias.data(), y, accumulate});
+    used += sum.size();
+  }
+  full[0].after = !low_rank.empty();
+  low_rank.insert(low_rank.end(), full.begin(), full.end());
+  LinearAll(context.rt, low_rank);
+}
+
+void GeneralForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
+                    bool accumulate, ProjectionScratch& scratch) {
   const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
   const Weight& w = weights[p];
   const std::vector<float>& bias = weights.biases[static_cast<size_t>(p)];
@@ -138,6 +184,45 @@ void ProjectionForward(const DecoderContext& context, int64_t layer, Projection 
   }
 }
 
+// All at once, as PlainForward: h again; gradients of h, then of x; gradients of A and B.
+void PlainBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
+                   ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
+                   ProjectionScratch& scratch) {
+  const DType type = context.activation_type();
+  const LoraAdapter& adapter = OnlyAdapter(context);
+  std::vector<LinearTerm> terms(2 * group.size());  // never grow: products look into them
+  std::vector<LinearTerm> into_x;
+  std::vector<LinearProduct> low_rank, backward;
+  std::vector<OuterProduct> outer;
+  for (size_t g = 0; g < group.size(); ++g) {
+    const auto& [p, d_y] = group[g];
+    into_x.push_back({d_y, &context.model.layers[static_cast<size_t>(layer)][p]});
+    const LoraModule* m = adapter.Find(layer, p);
+    if (!m) continue;
+    const MatrixView h = scratch.h[g].View(type, x.rows, m->rank), d_h = scratch.d_h[g].View(type, x.rows, m->rank);
+    terms[2 * g] = {x, &m->a};
+    terms[2 * g + 1] = {d_y, &m->b};
+    low_rank.push_back({{&terms[2 * g], 1}, nullptr, h});
+    backward.push_back({{&terms[2 * g + 1], 1}, nullptr, d_h});
+    into_x.push_back({d_h, &m->a});
+    const float scale = m->scale * adapter.user_scale;
+    outer.push_back({d_y, h, scale, F32View(gradients.data() + m->b_offset, m->out, m->rank)});
+    outer.push_back({d_h, x, 1, F32View(gradients.data() + m->a_offset, m->rank, m->in)});
+  }
+  if (d_x) backward.push_back({into_x, nullptr, *d_x, accumulate, !backward.empty()});
+  if (!low_rank.empty()) LinearAll(context.rt, low_rank);
+  if (!backward.empty()) LinearInputGradientAll(context.rt, backward);
+  OuterProductGradientAll(context.rt, outer);
+}
+
+}  // namespace
+
+void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
+                       ConstMatrixView x, bool accumulate, ProjectionScratch& scratch) {
+  if (IsPlain(context, layer, group)) return PlainForward(context, layer, group, x, accumulate, scratch);
+  for (const auto& [p, y] : group) GeneralForward(context, layer, p, x, y, accumulate, scratch);
+}
+
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
                         ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
                         ProjectionScratch& scratch) {
@@ -147,6 +232,9 @@ void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<
   const bool drops = Drops(context, adapter);
   for (auto* list : {&scratch.h, &scratch.d_h, &scratch.d_product}) {
     if (list->size() < group.size()) list->resize(group.size());
+  }
+  if (IsPlain(context, layer, group)) {
+    return PlainBackward(context, layer, group, x, d_x, accumulate, gradients, scratch);
   }
   std::vector<LinearTerm> direct;                                             // straight into d_x
   std::vector<std::pair<const LoraModule*, std::vector<LinearTerm>>> masked;  // through the input's dropout

@@ -23,7 +23,7 @@ struct DecoderContext {
 };
 
 struct ProjectionScratch {
-  std::vector<Scratch> h;               // x A' per adapter, [rows, rank]
+  std::vector<Scratch> h;               // x A' per projection of a group and adapter, [rows, rank]
   Scratch dropped;                      // [rows, in], activation type
   Scratch product;                      // DoRA: x W' + h (sB)', [rows, out], fp32
   std::vector<Scratch> d_h, d_product;  // per projection of a group
@@ -32,10 +32,20 @@ struct ProjectionScratch {
   size_t bytes() const;
 };
 
-// y (+)= x W' + bias + sum over adapters of (dropout(x) A') (sB)'.
+struct ProjectionOutput {
+  Projection projection;
+  MatrixView y;
+};
+
+// y (+)= x W' + bias + sum over adapters of (dropout(x) A') (sB)', for projections that share the input x.
 // DoRA: (x - dropout(x)) W' + bias + column_scale * (dropout(x) W' + h (sB)'), as PEFT computes it.
-void ProjectionForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
-                       bool accumulate, ProjectionScratch& scratch);
+void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
+                       ConstMatrixView x, bool accumulate, ProjectionScratch& scratch);
+inline void ProjectionForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x,
+                              MatrixView y, bool accumulate, ProjectionScratch& scratch) {
+  const ProjectionOutput one{p, y};
+  ProjectionForward(context, layer, {&one, 1}, x, accumulate, scratch);
+}
 
 struct OutputGradient {
   Projection projection;

@@ -39,6 +39,7 @@ std::byte* MapAligned(size_t bytes) {
 }  // namespace
 
 void BufferFree::operator()(std::byte* p) const {
+  if (owner) return;
   if (mapped_bytes > 0) {
     ::munmap(p, mapped_bytes);
   } else {
@@ -51,7 +52,7 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   HEW_CHECK(bytes <= SIZE_MAX / 2);
   if (bytes >= kMapFrom) {
     const size_t mapped = RoundUp(bytes, kHugePage);
-    data_ = {MapAligned(mapped), BufferFree{mapped}};
+    data_ = {MapAligned(mapped), BufferFree{mapped, nullptr}};
     return;
   }
   const size_t rounded = RoundUp(bytes, kAlignment);
@@ -59,6 +60,18 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   HEW_CHECK(p != nullptr);
   std::memset(p, 0, rounded);
   data_ = {p, BufferFree{}};
+}
+
+Buffer BufferArena::Take(size_t bytes) {
+  constexpr size_t kStretch = size_t{64} << 20, kLargest = kStretch / 4;
+  if (bytes == 0 || bytes > kLargest || kStretch < kMapFrom) return Buffer(bytes);
+  if (!stretch_ || used_ + bytes > stretch_->size()) {
+    stretch_ = std::make_shared<Buffer>(kStretch);
+    used_ = 0;
+  }
+  std::byte* data = stretch_->data() + used_;
+  used_ += RoundUp(bytes, kAlignment);
+  return {data, bytes, stretch_};
 }
 
 }  // namespace hew

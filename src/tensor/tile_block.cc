@@ -41,6 +41,12 @@ uint32_t PackBits(uint64_t x) {
   return static_cast<uint32_t>(((x & 0x0101010101010101u) * 0x0102040810204080u) >> 56);
 }
 
+// The bits under `mask` change places with those `distance` above them.
+uint32_t SwapBits(uint32_t x, uint32_t mask, int distance) {
+  const uint32_t change = (x ^ (x >> distance)) & mask;
+  return x ^ change ^ (change << distance);
+}
+
 uint32_t RotateLeft(uint32_t x, int n) { return n == 0 ? x : (x << n) | (x >> (32 - n)); }
 
 // A row's view of the planes of one tile block.
@@ -65,16 +71,12 @@ struct Planes {
       PutWord(layout.low, chunk * 2 + g, first | (PackPairs(Load64(bytes + 16 * g + 8) >> shift) << 16));
     }
   }
-  // 32 columns' high bits: bit k of `bits` is column k's.
+  // 32 columns' high bits: bit k of `bits` is column k's. Pairs of columns change places, those of one word and those of the next,
+  // as HighBit says.
   void PutHighBits(int chunk, uint32_t bits) const {
-    uint32_t word = 0;
-    for (int k = 0; k < kChunkCols; k += 4) {
-      uint32_t four = bits >> k & 15u;
-      four = (four | four << 6) & 0x0303u;  // spread: four apart
-      four = (four | four << 3) & 0x1111u;
-      word |= RotateLeft(four << 4, HighRotation(k, 1));
-    }
-    PutWord(layout.high, chunk, word);
+    bits = SwapBits(bits, 0x0000f0f0u, 12);
+    bits = SwapBits(bits, 0x00cc00ccu, 6);
+    PutWord(layout.high, chunk, RotateLeft(bits, 4));
   }
   void PutHighBits(int chunk, const uint8_t* bytes, int shift) const {
     uint32_t bits = 0;
@@ -83,9 +85,12 @@ struct Planes {
   }
   // 32 columns' pairs of high bits, from the low bits of 32 bytes shifted right.
   void PutHighPairs(int chunk, const uint8_t* bytes, int shift) const {
-    uint32_t words[2] = {};
-    for (int k = 0; k < kChunkCols; ++k) words[HighWord(k, 2)] |= static_cast<uint32_t>(bytes[k] >> shift & 3) << HighBit(k, 2);
-    for (int g = 0; g < 2; ++g) PutWord(layout.high, chunk * 2 + g, words[g]);
+    for (int g = 0; g < 2; ++g) {
+      uint32_t pairs = PackPairs(Load64(bytes + 16 * g) >> shift) | PackPairs(Load64(bytes + 16 * g + 8) >> shift) << 16;
+      pairs = SwapBits(pairs, 0x0000ff00u, 8);
+      pairs = SwapBits(pairs, 0x00f000f0u, 4);
+      PutWord(layout.high, chunk * 2 + g, RotateLeft(pairs, 4));
+    }
   }
   // The 32-column formats: byte j holds column j in its low and column j + 16 in its high nibble.
   void PutHalves(const uint8_t* bytes) const {

@@ -32,14 +32,12 @@ inline constexpr TileLayout kTileQ4_K = {256, 0, 32, 64, -1, 256, 2304};
 inline constexpr TileLayout kTileQ5_K = {256, 0, 32, 64, 256, 768, 2816};
 inline constexpr TileLayout kTileQ6_K = {256, 0, -1, 32, 288, 1312, 3360};
 
-// Four columns' high bits lie four apart, so that one rotation brings them all above their nibbles: columns 4 j .. 4 j + 3 have
-// their nibbles at bits 0, 4, 8, 12 of a word or of its upper half, and their high bits, after HighRotation to the right, at
-// bits 4, 8, 12, 16. `bits` is 1 or 2.
+// Of a word's eight columns the even and the odd ones are taken apart by a shift of four bits: column 2 i then has its nibble at bits
+// 8 i .. 8 i + 3 of a word, and its high bits, after HighRotation to the right, right above it. `bits` is 1 or 2.
 constexpr int HighWord(int column, int bits) { return bits == 1 ? 0 : column / 16; }
 constexpr int HighRotation(int column, int bits) {
-  const int group = column / 4 % (8 / bits);  // of four columns, in its word
-  return bits == 1 ? group % 4 + group / 4 * 16 : group % 2 * 2 + group / 2 * 16;
+  return bits == 1 ? column / 8 % 4 * 2 + column % 2 : column / 8 % 2 * 4 + column % 2 * 2;
 }
-constexpr int HighBit(int column, int bits) { return (column % 4 * 4 + 4 + HighRotation(column, bits)) % 32; }
+constexpr int HighBit(int column, int bits) { return (column % 8 / 2 * 8 + 4 + HighRotation(column, bits)) % 32; }
 
 }  // namespace hew

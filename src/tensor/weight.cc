@@ -41,7 +41,7 @@ void PutRow(DType type, int64_t cols, const char* source, int64_t row, std::byte
 }  // namespace
 
 Result<Weight> MakeWeight(const ThreadPool& pool, DType type, int64_t rows, int64_t cols, std::string_view bytes,
-                          const std::function<int64_t(int64_t)>& row_map) {
+                          const std::function<int64_t(int64_t)>& row_map, BufferArena* arena) {
   if (!CanDecode(type)) return BadInput("cannot read weights of type {}", NameOf(type));
   if (rows < 1 || cols < 1) return BadInput("expected at least one row and column, found [{}, {}]", rows, cols);
   const int64_t block = InfoOf(type).block_elements;
@@ -57,7 +57,7 @@ Result<Weight> MakeWeight(const ThreadPool& pool, DType type, int64_t rows, int6
   w.rows = rows;
   w.cols = cols;
   w.tile_bytes = TileBytes(type, cols);
-  w.data = Buffer(padded_bytes.value());
+  w.data = arena ? arena->Take(padded_bytes.value()) : Buffer(padded_bytes.value());
   const int64_t stride = static_cast<int64_t>(row_bytes.value());
   pool.ParallelFor(w.tiles(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * kTileRows; row < std::min(end * kTileRows, rows); ++row) {

@@ -27,10 +27,11 @@ struct Weight {
 };
 
 // Interleaves a matrix of `type` given as file bytes, in parallel. `row_map` (may be null) gives, for each row of the
-// result, the row of the file: used to undo GGUF's permutation of Q and K rows.
+// result, the row of the file: used to undo GGUF's permutation of Q and K rows. `arena` (may be null) is where its memory comes
+// from.
 // Errors: a type that cannot be decoded, or cols no multiple of its block ("expected a multiple of 32, found 577").
 Result<Weight> MakeWeight(const ThreadPool& pool, DType type, int64_t rows, int64_t cols, std::string_view bytes,
-                          const std::function<int64_t(int64_t)>& row_map = nullptr);
+                          const std::function<int64_t(int64_t)>& row_map = nullptr, BufferArena* arena = nullptr);
 
 // A BF16 or F32 weight made (again) from fp32 values [rows, cols], scaled: the packed copy of a trainable matrix, made
 // anew after every optimiser step. Reuses w's memory when shape and type are the same.

@@ -19,8 +19,16 @@ enum TileFormat : int {
 inline constexpr int kPanelCols = 32;
 inline constexpr int kFewRows = 8;   // most rows of multiply_few
 inline constexpr int kFewTiles = 2;  // tiles it takes at once
-// 4-byte elements that the packing functions may write past a strip's or panel's last step.
+// 4-byte elements that the packing functions may write past a panel's last step.
 inline constexpr int kPackSlack = 1024;
+// Strips are packed in this many steps at a time, and up to kStripSlack elements past the last of them.
+inline constexpr int kStripSteps = 16, kStripSlack = 16;
+
+// One operand's part of a strip; the parts' steps follow each other in a panel.
+struct LinearStrip {
+  const uint32_t* p;
+  int64_t steps;
+};
 
 // Activations in memory: fp32 or bf16, `stride` elements from row to row.
 struct LinearInput {
@@ -55,7 +63,7 @@ struct LinearKernels {
   // 16 / group steps of a panel = 32 columns (`chunk`) of a tile, dequantised, contracted along its 16 rows.
   void (*pack_tile_across)(TileFormat format, const uint8_t* tile, int64_t cols, int64_t chunk, uint32_t* panel);
   // Outputs [0, rows) x [0, cols), rows <= strip_rows, cols <= 32.
-  void (*multiply)(const uint32_t* strip, const uint32_t* panel, int64_t steps, int rows, int cols, const LinearOutput& out);
+  void (*multiply)(const LinearStrip* strips, int count, const uint32_t* panel, int rows, int cols, const LinearOutput& out);
   // sums [rows][2][16] += x w' for the tile at `tile` and the one tile_distance bytes after it (0: the same once more); x holds
   // converted rows, x_stride apart.
   void (*multiply_few)(TileFormat format, const uint8_t* tile, int64_t tile_distance, int64_t cols, const uint32_t* x,

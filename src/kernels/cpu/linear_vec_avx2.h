@@ -74,6 +74,11 @@ template <uint32_t low, uint32_t high>
 inline Bits Merge(Bits a, Bits b) {
   return Or(And(a, low), And(b, high));
 }
+template <uint32_t mask>  // a where the mask has ones, else b
+inline Bits Select(Bits a, Bits b) {
+  const __m256i m = _mm256_set1_epi32(static_cast<int>(mask));
+  return Or(And(a, mask), {_mm256_andnot_si256(m, b.lo), _mm256_andnot_si256(m, b.hi)});
+}
 template <uint32_t mask, uint32_t bits>
 inline Bits MaskOr(Bits a) {
   const __m256i b = _mm256_set1_epi32(static_cast<int>(bits));

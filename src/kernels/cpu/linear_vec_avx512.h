@@ -48,6 +48,10 @@ template <uint32_t low, uint32_t high>
 inline Bits Merge(Bits a, Bits b) {
   return _mm512_or_si512(And(a, low), And(b, high));
 }
+template <uint32_t mask>  // a where the mask has ones, else b
+inline Bits Select(Bits a, Bits b) {
+  return _mm512_ternarylogic_epi32(_mm512_set1_epi32(static_cast<int>(mask)), a, b, 0xca);
+}
 template <uint32_t mask, uint32_t bits>
 inline Bits MaskOr(Bits a) {
   return _mm512_ternarylogic_epi32(a, _mm512_set1_epi32(static_cast<int>(mask)), _mm512_set1_epi32(static_cast<int>(bits)), 0xea);
@@ -80,6 +84,20 @@ inline Vec RoundPairs(Vec even, Vec odd) {
   const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
                                          4, 19, 3, 18, 2, 17, 1, 16, 0);
   return AsVec(_mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(odd, even)));
+}
+// Lane i: the bf16 pair (first[i], second[i]), of 32 values of each row to two registers, or of 16 to one.
+inline void InterleaveTwo(const void* first, const void* second, uint32_t* out) {
+  const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4, 35,
+                                       3, 34, 2, 33, 1, 32, 0);
+  const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+  const __m512i a = _mm512_loadu_si512(first), b = _mm512_loadu_si512(second);
+  _mm512_storeu_si512(out, _mm512_permutex2var_epi16(a, low, b));
+  _mm512_storeu_si512(out + 16, _mm512_permutex2var_epi16(a, high, b));
+}
+inline void InterleaveOne(const void* first, const void* second, uint32_t* out) {
+  const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(first)));
+  const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(second)));
+  _mm512_storeu_si512(out, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
 }
 // acc + the sum of both products of each pair, in fp32.
 inline Vec MulAdd(Vec acc, Vec a, Vec b) {

@@ -59,6 +59,8 @@ inline Bits ShiftBy(const Bits& b, int n) { return Map<Bits>([&](int i) { return
 inline Bits And(const Bits& b, uint32_t mask) { return Map<Bits>([&](int i) { return b.lane[i] & mask; }); }
 template <uint32_t low, uint32_t high>
 inline Bits Merge(const Bits& a, const Bits& b) { return Map<Bits>([&](int i) { return (a.lane[i] & low) | (b.lane[i] & high); }); }
+template <uint32_t mask>  // a where the mask has ones, else b
+inline Bits Select(const Bits& a, const Bits& b) { return Map<Bits>([&](int i) { return (a.lane[i] & mask) | (b.lane[i] & ~mask); }); }
 template <uint32_t mask, uint32_t bits>
 inline Bits MaskOr(const Bits& a) { return Map<Bits>([&](int i) { return (a.lane[i] & mask) | bits; }); }
 template <uint32_t mask>
