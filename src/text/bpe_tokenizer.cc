@@ -23,12 +23,15 @@ std::vector<int32_t> BpeTokenizer::Encode(std::string_view text, EncodeOptions o
   const auto word = [&](std::string_view piece) { parts_.bpe.Encode(piece, &ids); };
   const auto plain = [&](std::string_view piece) { parts_.pre.Split(piece, word); };
   const auto normalize = [&](std::string_view piece) {
-    if (parts_.normalizers.empty()) return parts_.normalized_special.Split(piece, options.parse_special, plain, found);
     std::string normalized(piece);
     for (const auto& step : parts_.normalizers) normalized = step(normalized);
-    parts_.normalized_special.Split(normalized, options.parse_special, plain, found);
+    const auto begin = static_cast<size_t>(piece.data() - text.data());
+    const auto data = SpansWithin(options.data, begin, begin + piece.size());
+    // Where the text changed, the data in it cannot be found again: no control token is taken there.
+    const bool parse = options.parse_special && (data.empty() || normalized == piece);
+    parts_.normalized_special.Split(normalized, {parse, data}, plain, found);
   };
-  parts_.special.Split(text, options.parse_special, normalize, found);
+  parts_.special.Split(text, {options.parse_special, options.data}, normalize, found);
   if (options.add_special) {
     // A text that begins with BOS already (a rendered template) does not get a second one; the same for EOS.
     if (add_bos_ && (ids.empty() || ids.front() != *bos_)) ids.insert(ids.begin(), *bos_);

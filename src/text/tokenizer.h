@@ -11,12 +11,16 @@
 
 #include "base/result.h"
 #include "formats/gguf.h"
+#include "text/byte_span.h"
 
 namespace hew {
 
 struct EncodeOptions {
   bool add_special = false;    // BOS / EOS as the model wants
   bool parse_special = false;  // control tokens in the text become their ids; else they are plain text
+  // With parse_special: parts of the text, in order and apart from each other, that are data; a control token that
+  // touches one is plain text. Nothing else changes: words still reach across their ends.
+  std::span<const ByteSpan> data = {};
 };
 
 class Tokenizer {
@@ -48,12 +52,15 @@ class Tokenizer {
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
   bool adds_bos() const { return add_bos_; }
   bool adds_eos() const { return add_eos_; }
+  // Whether a text gets a space in front, so that its first word looks like any other (SentencePiece). Decode takes it
+  // away again.
+  bool adds_space() const { return adds_space_; }
   const std::string& chat_template() const { return chat_template_; }  // "" when the model has none
 
  protected:
   std::optional<int32_t> bos_, eos_, pad_;
   std::vector<int32_t> end_ids_;
-  bool add_bos_ = false, add_eos_ = false;
+  bool add_bos_ = false, add_eos_ = false, adds_space_ = false;
   std::string chat_template_;
 };
 
