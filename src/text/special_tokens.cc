@@ -69,10 +69,13 @@ std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_vi
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Found& a, const Found& b) { return a.token < b.token; });
   std::map<size_t, Found> taken;  // by begin; no two overlap
-  for (const Found& found : candidates) {
+  for (Found found : candidates) {
     const auto next = taken.lower_bound(found.begin);
     if (next != taken.end() && next->second.begin < found.end) continue;
     if (next != taken.begin() && std::prev(next)->second.end > found.begin) continue;
+    const size_t free_to = next == taken.end() ? text.size() : next->first;
+    const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+    while (tokens_[found.token].strip_right && found.end < free_to && is_space(text[found.end])) ++found.end;
     taken.emplace_hint(next, found.begin, found);
   }
   std::vector<Found> result;

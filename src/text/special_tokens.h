@@ -33,8 +33,8 @@ struct SpecialToken {
 class SpecialTokens {
  public:
   enum class Order {
-    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next (no strip, no
-                    // single_word)
+    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next (no strip_left,
+                    // no single_word)
     kLeftmost,      // tokenizers: from left to right, the longest at each place
   };
   explicit SpecialTokens(Order order = Order::kLongestFirst) : order_(order) {}

@@ -38,7 +38,8 @@ class Tokenizer {
   virtual std::vector<int32_t> Encode(std::string_view text, EncodeOptions options = {}) const = 0;
   // The bytes of one token: raw bytes, not always whole UTF-8. Special tokens give "" unless `special`.
   virtual std::string TokenBytes(int32_t id, bool special = false) const = 0;
-  std::string Decode(std::span<const int32_t> ids, bool special = false) const;
+  // The bytes of all; less the space that encoding put in front.
+  virtual std::string Decode(std::span<const int32_t> ids, bool special = false) const;
 
   virtual int64_t vocab_size() const = 0;
   virtual std::string_view kind() const = 0;  // "bpe", "unigram", "spm"
