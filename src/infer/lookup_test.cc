@@ -1,8 +1,8 @@
-#include "infer/generator.h"
+#include "infer/lookup.h"
 
 #include <gtest/gtest.h>
 
-#include "infer/lookup.h"
+#include "infer/generator.h"
 #include "model/test_util.h"
 
 namespace hew {
@@ -20,7 +20,7 @@ class Letters : public Tokenizer {
 };
 
 // Guessing ahead must not be seen in the answer: greedy or drawn, with penalties, and in a second turn that reuses the cache.
-TEST(Generator, LookupGivesTheSameAnswer) {
+TEST(Lookup, LookupGivesTheSameAnswer) {
   const ThreadPool pool(2);
   const Model model = test::TinyModel(pool, {DType::kQ4_1, DType::kQ5_0, DType::kBF16});
   const Letters letters;

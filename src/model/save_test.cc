@@ -309,7 +309,7 @@ TEST_F(SaveTest, RefusesTokenizersThatGgufCannotSay) {
        },
        "pre_tokenizer"},
       {[](Json& j) { j["model"]["type"] = "Unigram"; }, "Unigram"},
-      {[](Json& j) { j["model"]["byte_fallback"] = true; }, "byte_fallback"},
+      {[](Json& j) { j["model"]["byte_fallback"] = true; }, "SentencePiece"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = 64; }, "found 64"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = -1; }, "found -1"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = 1; }, "expected one token"},

@@ -1,4 +1,4 @@
-// Byte-level BPE between GGUF metadata and the tokenizer files of a Hugging Face folder.
+// Byte-level and SentencePiece BPE between GGUF metadata and the tokenizer files of a Hugging Face folder.
 #pragma once
 
 #include <string>
@@ -16,12 +16,12 @@ struct NamedFile {
 };
 
 // tokenizer.json, tokenizer_config.json, generation_config.json and, if there is one, chat_template.jinja.
-// Errors: metadata without a byte-level BPE, or one that tokenizer.json could not express with the same ids.
+// Errors: metadata without a BPE, or one that tokenizer.json could not express with the same ids.
 Result<std::vector<NamedFile>> TokenizerFilesFromGguf(const GgufMetadata& metadata, const std::string& name);
 
 // Adds tokenizer.* of the folder's tokenizer.json and tokenizer_config.json, tokens filled up to `vocab_size` (the rows
 // of the embedding). `config` is the folder's config.json, for special ids that the tokenizer's files leave out.
-// Errors: no byte-level BPE, an id outside the vocabulary, or a pre-tokenizer that GGUF has no name for.
+// Errors: no BPE, an id outside the vocabulary, or a pre-tokenizer that GGUF has no name for.
 Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vocab_size, GgufMetadata* metadata);
 
 }  // namespace hew

@@ -5,13 +5,13 @@
 
 #include "base/file.h"
 #include "model/save_pretokenizer.h"
+#include "model/save_sentencepiece.h"
 #include "model/save_tokenizer.h"
+#include "text/word_model.h"
 
 namespace hew {
 namespace {
 
-// tokenizer.ggml.token_type
-constexpr int32_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 28;
 
 // A member of an object, or null when it is absent, null or no member can be.
@@ -39,7 +39,7 @@ class VocabularyWriter {
       : json_(json),
         path_(std::move(path)),
         tokens_(static_cast<size_t>(vocab_size)),
-        types_(tokens_.size(), kUnused) {}
+        types_(tokens_.size(), kGgufUnused) {}
 
   Status Read() {
     const Json* model = Member(json_, "model");
@@ -47,15 +47,19 @@ class VocabularyWriter {
       return BadInput("{}: model.type: expected BPE, found '{}'", path_,
                       model ? Shown(TextOf(*model, "type")) : "none");
     }
-    if (const Json* fallback = Member(*model, "byte_fallback"); fallback && *fallback == Json(true)) {
-      return BadInput("{}: model.byte_fallback: expected false (byte-level BPE), found true", path_);
-    }
+    const Json* fallback = Member(*model, "byte_fallback");
+    is_sentencepiece_ = fallback && *fallback == Json(true);
+    const std::string unknown = TextOf(*model, "unk_token");
     const Json* vocab = Member(*model, "vocab");
     if (!vocab || !vocab->is_object()) return BadInput("{}: model.vocab: expected an object, found none", path_);
-    for (const auto& [token, id] : vocab->items()) HEW_RETURN_IF_ERROR(Put("model.vocab", token, &id, kNormal));
+    for (const auto& [token, id] : vocab->items()) {
+      const bool byte = is_sentencepiece_ && ByteOfToken(token);
+      HEW_RETURN_IF_ERROR(Put("model.vocab", token, &id, byte ? kGgufByte : kGgufNormal));
+    }
     HEW_RETURN_IF_ERROR(ReadAdded());
+    if (const auto id = IdOf(unknown); is_sentencepiece_ && id) types_[*id] = kGgufUnknown;
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types_[i] == kUnused) tokens_[i] = fmt::format("[PAD{}]", i);
+      if (types_[i] == kGgufUnused) tokens_[i] = fmt::format("[PAD{}]", i);
     }
     return ReadMerges(*model);
   }
@@ -64,10 +68,15 @@ class VocabularyWriter {
     const auto at = ids_.find(token);
     return at == ids_.end() ? std::nullopt : std::optional<uint32_t>(at->second);
   }
+  bool is_sentencepiece() const { return is_sentencepiece_; }
   void Store(GgufMetadata* metadata) && {
+    if (is_sentencepiece_) {
+      metadata->Set("tokenizer.ggml.scores", GgufArray(ScoresFromMerges(tokens_, merges_)));
+    } else {
+      metadata->Set("tokenizer.ggml.merges", GgufArray(std::move(merges_)));
+    }
     metadata->Set("tokenizer.ggml.tokens", GgufArray(std::move(tokens_)));
     metadata->Set("tokenizer.ggml.token_type", GgufArray(std::move(types_)));
-    metadata->Set("tokenizer.ggml.merges", GgufArray(std::move(merges_)));
   }
 
  private:
@@ -78,7 +87,7 @@ class VocabularyWriter {
                       Shown(token), tokens_.size(), id ? Shown(id->dump()) : "none");
     }
     const auto at = id->get<size_t>();
-    if (types_[at] != kUnused && tokens_[at] != token) {
+    if (types_[at] != kGgufUnused && tokens_[at] != token) {
       return BadInput("{}: {}: id {}: expected one token, found '{}' and '{}'", path_, field, at, Shown(tokens_[at]),
                       Shown(token));
     }
@@ -94,7 +103,7 @@ class VocabularyWriter {
     if (!added->is_array()) return BadInput("{}: added_tokens: expected a list, found {}", path_, added->type_name());
     for (const Json& token : *added) {
       const Json* special = Member(token, "special");
-      const int32_t type = special && *special == Json(true) ? kControl : kUserDefined;
+      const int32_t type = special && *special == Json(true) ? kGgufControl : kGgufUserDefined;
       HEW_RETURN_IF_ERROR(Put("added_tokens", TextOf(token, "content"), Member(token, "id"), type));
     }
     return {};
@@ -120,18 +129,27 @@ class VocabularyWriter {
   std::string path_;
   std::vector<std::string> tokens_, merges_;
   std::vector<int32_t> types_;
+  bool is_sentencepiece_ = false;
   std::unordered_map<std::string, uint32_t> ids_;
 };
 
+Json TreeOf(const Json& json, const char* key) {
+  const Json* value = Member(json, key);
+  return value ? *value : Json();
+}
+
 Result<PreTokenizerRule> RuleOf(const Json& json, const std::string& path) {
-  const auto tree = [&](const char* key) {
-    const Json* value = Member(json, key);
-    return value ? *value : Json();
-  };
-  auto rule = PreTokenizerLike(tree("normalizer"), tree("pre_tokenizer"));
+  auto rule = PreTokenizerLike(TreeOf(json, "normalizer"), TreeOf(json, "pre_tokenizer"));
   if (rule) return *std::move(rule);
   return BadInput("{}: pre_tokenizer: expected that of one of {} (GGUF stores a name for it), found {}", path,
-                  KnownPreTokenizers(), Shown(tree("pre_tokenizer").dump(), 160));
+                  KnownPreTokenizers(), Shown(TreeOf(json, "pre_tokenizer").dump(), 160));
+}
+
+Result<bool> SpacePrefixOf(const Json& json, const std::string& path) {
+  const auto prefix = SentencePieceSpacePrefix(TreeOf(json, "normalizer"), TreeOf(json, "pre_tokenizer"));
+  if (prefix) return *prefix;
+  return BadInput("{}: normalizer: expected SentencePiece's (spaces as U+2581, with one in front or not), found {}, {}",
+                  path, Shown(TreeOf(json, "normalizer").dump()), Shown(TreeOf(json, "pre_tokenizer").dump()));
 }
 
 // Whether the post-processor puts a special token before (`front`) or behind a single text.
@@ -182,9 +200,16 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
   HEW_ASSIGN(const Json tokenizer_config, ReadOptionalJson(folder + "/tokenizer_config.json"));
   VocabularyWriter vocabulary(json, path, vocab_size);
   HEW_RETURN_IF_ERROR(vocabulary.Read());
-  HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
-  metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
-  metadata->Set("tokenizer.ggml.pre", std::string(rule.pre));
+  bool space_prefix = false;
+  if (vocabulary.is_sentencepiece()) {
+    HEW_ASSIGN(space_prefix, SpacePrefixOf(json, path));
+    metadata->Set("tokenizer.ggml.model", std::string("llama"));
+    metadata->Set("tokenizer.ggml.pre", std::string("default"));
+  } else {
+    HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
+    metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
+    metadata->Set("tokenizer.ggml.pre", std::string(rule.pre));
+  }
   for (const auto& [key, name] : {std::pair{"bos_token_id", "bos_token"},
                                   {"eos_token_id", "eos_token"},
                                   {"padding_token_id", "pad_token"},
@@ -195,7 +220,7 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
   const Json* processor = Member(json, "post_processor");
   metadata->Set("tokenizer.ggml.add_bos_token", processor && AddsSpecial(*processor, true));
   if (processor && AddsSpecial(*processor, false)) metadata->Set("tokenizer.ggml.add_eos_token", true);
-  metadata->Set("tokenizer.ggml.add_space_prefix", false);
+  metadata->Set("tokenizer.ggml.add_space_prefix", space_prefix);
   HEW_ASSIGN(const std::string chat_template, ReadTemplate(folder, tokenizer_config));
   if (!chat_template.empty()) metadata->Set("tokenizer.chat_template", chat_template);
   std::move(vocabulary).Store(metadata);

@@ -2,19 +2,18 @@
 #include <unordered_set>
 
 #include "model/save_pretokenizer.h"
+#include "model/save_sentencepiece.h"
 #include "model/save_tokenizer.h"
 
 namespace hew {
 namespace {
 
-// tokenizer.ggml.token_type
-constexpr int32_t kControl = 3, kUserDefined = 4;
-
 struct GgufVocabulary {
   const std::vector<std::string>* tokens = nullptr;
   const std::vector<int32_t>* types = nullptr;  // may be null: all normal
-  const std::vector<std::string>* merges = nullptr;
-  PreTokenizerRule rule;
+  std::vector<std::string> merges;
+  bool is_sentencepiece = false, space_prefix = false;
+  PreTokenizerRule rule;  // of byte-level BPE
   std::optional<int64_t> bos, eos, pad, unk;
   bool add_bos = false, add_eos = false;
   std::string chat_template;
@@ -41,39 +40,62 @@ Status CheckTokens(const GgufVocabulary& v) {
           i, Shown(token));
     }
   }
-  for (const std::string& merge : *v.merges) {
+  for (const std::string& merge : v.merges) {
     if (FindInvalidUtf8(merge) != std::string::npos)
       return BadInput("tokenizer.ggml.merges: expected UTF-8, found {}", Shown(merge));
   }
   return {};
 }
 
-Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
-  GgufVocabulary v;
-  HEW_ASSIGN(const std::string model, metadata.GetString("tokenizer.ggml.model"));
-  if (model != "gpt2") {
-    return BadInput("tokenizer.ggml.model: expected gpt2 (byte-level BPE), found {}: no folder can be made of it yet",
-                    Shown(model));
-  }
+Status ReadMerges(const GgufMetadata& metadata, GgufVocabulary* v) {
   HEW_ASSIGN(const std::string pre, metadata.GetStringOr("tokenizer.ggml.pre", "gpt-2"));
   auto rule = PreTokenizerNamed(pre);
   if (!rule) return BadInput("tokenizer.ggml.pre: expected one of {}, found {}", KnownPreTokenizers(), Shown(pre));
-  v.rule = *std::move(rule);
+  v->rule = *std::move(rule);
+  HEW_ASSIGN(const auto* merges, metadata.GetArray<std::string>("tokenizer.ggml.merges"));
+  if (!merges) return BadInput("tokenizer.ggml.merges: expected a list, found none");
+  v->merges = *merges;
+  return {};
+}
+
+Status ReadScores(const GgufMetadata& metadata, GgufVocabulary* v) {
+  HEW_ASSIGN(const auto* scores, metadata.GetArray<float>("tokenizer.ggml.scores"));
+  if (!scores || scores->size() != v->tokens->size() || !v->types) {
+    return BadInput("tokenizer.ggml.{}: expected {} entries, found {}", v->types ? "scores" : "token_type",
+                    v->tokens->size(), scores && v->types ? scores->size() : 0);
+  }
+  v->merges = MergesFromScores(*v->tokens, *v->types, *scores);
+  HEW_ASSIGN(v->space_prefix, metadata.GetBoolOr("tokenizer.ggml.add_space_prefix", true));
+  return {};
+}
+
+Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
+  GgufVocabulary v;
+  HEW_ASSIGN(const std::string model, metadata.GetString("tokenizer.ggml.model"));
+  if (model != "gpt2" && model != "llama") {
+    return BadInput("tokenizer.ggml.model: expected gpt2 or llama, found {}: no folder can be made of it",
+                    Shown(model));
+  }
+  v.is_sentencepiece = model == "llama";
   HEW_ASSIGN(v.tokens, metadata.GetArray<std::string>("tokenizer.ggml.tokens"));
   HEW_ASSIGN(v.types, metadata.GetArray<int32_t>("tokenizer.ggml.token_type"));
-  HEW_ASSIGN(v.merges, metadata.GetArray<std::string>("tokenizer.ggml.merges"));
-  if (!v.tokens || !v.merges)
-    return BadInput("tokenizer.ggml.{}: expected a list, found none", v.tokens ? "merges" : "tokens");
+  if (!v.tokens) return BadInput("tokenizer.ggml.tokens: expected a list, found none");
   if (v.types && v.types->size() != v.tokens->size()) {
     return BadInput("tokenizer.ggml.token_type: expected {} entries, found {}", v.tokens->size(), v.types->size());
   }
+  HEW_RETURN_IF_ERROR(v.is_sentencepiece ? ReadScores(metadata, &v) : ReadMerges(metadata, &v));
   HEW_RETURN_IF_ERROR(CheckTokens(v));
   const size_t count = v.tokens->size();
   HEW_ASSIGN(v.bos, SpecialId(metadata, "tokenizer.ggml.bos_token_id", count));
   HEW_ASSIGN(v.eos, SpecialId(metadata, "tokenizer.ggml.eos_token_id", count));
   HEW_ASSIGN(v.pad, SpecialId(metadata, "tokenizer.ggml.padding_token_id", count));
   HEW_ASSIGN(v.unk, SpecialId(metadata, "tokenizer.ggml.unknown_token_id", count));
-  HEW_ASSIGN(v.add_bos, metadata.GetBoolOr("tokenizer.ggml.add_bos_token", v.rule.adds_bos));
+  if (v.is_sentencepiece && count > 2) {  // llama.cpp's ids where the file names none
+    v.bos = v.bos.value_or(1);
+    v.eos = v.eos.value_or(2);
+    v.unk = v.unk.value_or(0);
+  }
+  HEW_ASSIGN(v.add_bos, metadata.GetBoolOr("tokenizer.ggml.add_bos_token", v.is_sentencepiece || v.rule.adds_bos));
   HEW_ASSIGN(v.add_eos, metadata.GetBoolOr("tokenizer.ggml.add_eos_token", false));
   HEW_ASSIGN(v.chat_template, metadata.GetStringOr("tokenizer.chat_template", ""));
   return v;
@@ -85,14 +107,14 @@ Json AddedTokens(const GgufVocabulary& v) {
   Json list = Json::array();
   for (size_t i = 0; v.types && i < v.tokens->size(); ++i) {
     const int32_t type = (*v.types)[i];
-    if (type != kControl && type != kUserDefined) continue;
+    if (type != kGgufControl && type != kGgufUserDefined && !(v.is_sentencepiece && type == kGgufUnknown)) continue;
     list.push_back({{"id", i},
                     {"content", (*v.tokens)[i]},
                     {"single_word", false},
                     {"lstrip", false},
                     {"rstrip", false},
                     {"normalized", false},
-                    {"special", type == kControl}});
+                    {"special", type != kGgufUserDefined}});
   }
   return list;
 }
@@ -100,6 +122,7 @@ Json AddedTokens(const GgufVocabulary& v) {
 // BOS and EOS around a text, or the plain byte-level step that changes no id.
 Json PostProcessor(const GgufVocabulary& v) {
   const bool bos = v.add_bos && v.bos, eos = v.add_eos && v.eos;
+  if (!bos && !eos && v.is_sentencepiece) return nullptr;
   if (!bos && !eos)
     return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
   Json single = Json::array(), pair = Json::array(), special = Json::object();
@@ -125,25 +148,28 @@ Json TokenizerJson(const GgufVocabulary& v) {
   items.reserve(v.tokens->size());
   for (size_t i = 0; i < v.tokens->size(); ++i)
     static_cast<Json::object_t::Container&>(items).emplace_back((*v.tokens)[i], i);
+  const bool spm = v.is_sentencepiece;
   Json model = {{"type", "BPE"},
                 {"dropout", nullptr},
-                {"unk_token", nullptr},
+                {"unk_token", spm && v.unk ? Json(Spelling(v, *v.unk)) : Json()},
                 {"continuing_subword_prefix", nullptr},
                 {"end_of_word_suffix", nullptr},
-                {"fuse_unk", false},
-                {"byte_fallback", false},
+                {"fuse_unk", spm},
+                {"byte_fallback", spm},
                 {"ignore_merges", v.rule.ignore_merges}};
   model["vocab"] = std::move(vocab);
-  model["merges"] = *v.merges;
+  model["merges"] = v.merges;
   Json json = {
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
       {"added_tokens", AddedTokens(v)},
-      {"normalizer", v.rule.normalizer},
-      {"pre_tokenizer", v.rule.pre_tokenizer},
+      {"normalizer", spm ? SentencePieceNormalizerJson(v.space_prefix) : v.rule.normalizer},
+      {"pre_tokenizer", spm ? Json() : v.rule.pre_tokenizer},
       {"post_processor", PostProcessor(v)},
-      {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}}};
+      {"decoder",
+       spm ? SentencePieceDecoderJson(v.space_prefix)
+           : Json{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}}};
   json["model"] = std::move(model);
   return json;
 }

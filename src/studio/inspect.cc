@@ -49,14 +49,14 @@ void SetTokenizer(const Tokenizer& tokenizer, nlohmann::ordered_json* report) {
   if (!tokenizer.chat_template().empty()) (*report)["chat_template"] = tokenizer.chat_template();
 }
 
-// Byte-level BPE is checked as the tokenizer does; of other kinds the vocabulary alone is counted.
+// A kind that Hew knows is checked as the tokenizer does; of others the vocabulary alone is counted.
 Status SetGgufTokenizer(const GgufFile& file, nlohmann::ordered_json* report) {
   const GgufMetadata& metadata = file.metadata();
   if (!metadata.Find("tokenizer.ggml.model")) return {};
   const auto annotated = [&](Error error) { return Annotate(file.path(), std::move(error)); };
   auto kind = metadata.GetString("tokenizer.ggml.model");
   if (!kind) return annotated(std::move(kind).error());
-  if (*kind == "gpt2") {
+  if (*kind == "gpt2" || *kind == "gemma4" || *kind == "llama" || *kind == "t5") {
     HEW_ASSIGN(const auto tokenizer, Tokenizer::FromGguf(metadata, file.path()));
     SetTokenizer(*tokenizer, report);
     return {};

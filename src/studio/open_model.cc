@@ -15,13 +15,15 @@ Result<Engine> OpenedModel::MakeEngine(const Runtime& rt, int64_t context_size) 
   if (context_size < 0 || context_size > most) {
     return BadInput("--ctx-size: expected 1 to {} (the model's own), found {}", most, context_size);
   }
-  Engine engine{rt, model.get(), tokenizer.get(), {}, context_size > 0 ? context_size : std::min(most, kDefaultContext)};
+  Engine engine{
+      rt, model.get(), tokenizer.get(), {}, context_size > 0 ? context_size : std::min(most, kDefaultContext)};
   for (const auto& adapter : adapters) engine.adapters.push_back(adapter.get());
   return engine;
 }
 
 Result<const ChatTemplate*> OpenedModel::Chat() const {
-  if (!chat_template) return BadInput("{}: chat_template: expected one in the model or --template FILE, found none", path);
+  if (!chat_template)
+    return BadInput("{}: chat_template: expected one in the model or --template FILE, found none", path);
   return &*chat_template;
 }
 
@@ -57,8 +59,11 @@ Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const 
     HEW_ASSIGN(source, ReadFile(template_path, 16 << 20));
   }
   if (!source.empty()) {
-    const auto spelling = [&](std::optional<int32_t> id) { return id ? opened.tokenizer->TokenBytes(*id, true) : std::string(); };
-    HEW_ASSIGN(opened.chat_template, ChatTemplate::Create(source, spelling(opened.tokenizer->bos()), spelling(opened.tokenizer->eos())));
+    const auto spelling = [&](std::optional<int32_t> id) {
+      return id ? opened.tokenizer->TokenBytes(*id, true) : std::string();
+    };
+    HEW_ASSIGN(opened.chat_template,
+               ChatTemplate::Create(source, spelling(opened.tokenizer->bos()), spelling(opened.tokenizer->eos())));
   }
   return opened;
 }
@@ -66,8 +71,8 @@ Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const 
 Result<std::vector<int32_t>> ChatPrompt(const OpenedModel& opened, const nlohmann::ordered_json& messages,
                                         const nlohmann::ordered_json& tools, const JinjaClock& now) {
   HEW_ASSIGN(const ChatTemplate* chat, opened.Chat());
-  HEW_ASSIGN(const ChatRender render, chat->Render(messages, tools, true, now));
-  return opened.tokenizer->Encode(render.text, {.add_special = false, .parse_special = true});
+  HEW_ASSIGN(const ChatRender render, chat->RenderPrompt(messages, tools, true, now));
+  return EncodeChat(*opened.tokenizer, render);
 }
 
 }  // namespace hew

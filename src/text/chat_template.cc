@@ -34,31 +34,35 @@ Result<ChatTemplate> ChatTemplate::Create(std::string source, std::string bos_to
   return ChatTemplate(std::move(parsed), std::move(source), std::move(bos_token), std::move(eos_token));
 }
 
-Result<std::string> ChatTemplate::RenderText(const Json& messages, const Json& tools, bool add_generation_prompt,
-                                             const JinjaClock& now) const {
+Result<ChatRender> ChatTemplate::RenderPrompt(const Json& messages, const Json& tools, bool add_generation_prompt,
+                                              const JinjaClock& now) const {
   HEW_RETURN_IF_ERROR(CheckMessages(messages, tools));
-  Json context = Json::object();
-  context["messages"] = WithoutWeights(messages);
-  context["tools"] = tools;
+  Json data = Json::object(), context = Json::object();
+  data["messages"] = WithoutWeights(messages);
+  data["tools"] = tools;
   context["documents"] = nullptr;
   context["add_generation_prompt"] = add_generation_prompt;
   context["bos_token"] = bos_token_;
   context["eos_token"] = eos_token_;
-  HEW_ASSIGN(RenderedTemplate rendered, template_.Render(context, now));
-  return std::move(rendered.text);
+  HEW_ASSIGN(RenderedTemplate rendered, template_.Render(context, now, {}, data));
+  return ChatRender{std::move(rendered.text), std::move(rendered.data_spans), {}};
 }
 
 Result<ChatRender> ChatTemplate::Render(const Json& messages, const Json& tools, bool add_generation_prompt,
                                         const JinjaClock& now) const {
-  ChatRender render;
-  HEW_ASSIGN(render.text, RenderText(messages, tools, add_generation_prompt, now));
-  const auto render_first = [&](size_t count, bool prompt) {
+  HEW_ASSIGN(ChatRender render, RenderPrompt(messages, tools, add_generation_prompt, now));
+  const auto render_first = [&](size_t count, bool prompt) -> Result<std::string> {
     Json first = Json::array();
     for (size_t i = 0; i < count; ++i) first.push_back(messages[i]);
-    return RenderText(first, tools, prompt, now);
+    HEW_ASSIGN(ChatRender beginning, RenderPrompt(first, tools, prompt, now));
+    return std::move(beginning.text);
   };
   HEW_ASSIGN(render.learned_spans, FindLearnedSpans(messages, render.text, render_first));
   return render;
+}
+
+std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatRender& render) {
+  return tokenizer.Encode(render.text, {.parse_special = true, .data = render.data_spans});
 }
 
 }  // namespace hew

@@ -57,10 +57,11 @@ TEST(ChatTemplateTest, GivesTheTextWithOrWithoutThePrompt) {
   const ChatTemplate chat =
       Make("{{ bos_token }}" + std::string(kChatMl) + "{{ eos_token }}{{ tools }}{{ documents }}");
   const Json messages = Json::parse(R"([{"role": "user", "content": "é", "weight": 1}])");
-  EXPECT_EQ(*chat.RenderText(messages, nullptr, true, kNow),
+  EXPECT_EQ(chat.RenderPrompt(messages, nullptr, true, kNow)->text,
             "<s><|im_start|>user\né<|im_end|>\n<|im_start|>assistant\n</s>NoneNone");
   EXPECT_EQ(chat.Render(messages, Json::array(), false, kNow)->text, "<s><|im_start|>user\né<|im_end|>\n</s>[]None");
-  EXPECT_EQ(*Make("{{ messages }}").RenderText(messages, nullptr, true, kNow), "[{'role': 'user', 'content': 'é'}]");
+  EXPECT_EQ(Make("{{ messages }}").RenderPrompt(messages, nullptr, true, kNow)->text,
+            "[{'role': 'user', 'content': 'é'}]");
 }
 
 TEST(ChatTemplateTest, WeightZeroIsNotLearned) {

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
+#include "text/json_fields.h"
 #include "text/regex.h"
 #include "text/unicode.h"
+#include "text/word_model.h"
 
 namespace hew {
 namespace {
@@ -51,13 +54,46 @@ std::string Strip(std::string_view text, bool left, bool right) {
   return std::string(text);
 }
 
-std::string TextOf(const Json& json, const char* key) {
-  const auto at = json.find(key);
-  return at != json.end() && at->is_string() ? at->get<std::string>() : "";
+// What each character becomes; nothing for one that goes.
+template <typename Fn>
+Normalizer EachCharacter(Fn map) {
+  return [map](std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (size_t at = 0; at < text.size();) {
+      const Character c = CharacterAt(text, at);
+      out += map(c.code, text.substr(at, c.bytes));
+      at += c.bytes;
+    }
+    return out;
+  };
 }
-bool FlagOf(const Json& json, const char* key) {
-  const auto at = json.find(key);
-  return at != json.end() && at->is_boolean() && at->get<bool>();
+
+std::string_view WithoutMarks(int32_t code, std::string_view character) {
+  if (code < 0) return character;
+  const auto category = utf8proc_category(code);
+  const bool mark =
+      category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
+  return mark ? std::string_view() : character;
+}
+
+// SentencePiece's "nmt" rules: control characters go, odd white space becomes a space.
+std::string_view Nmt(int32_t code, std::string_view character) {
+  if ((code >= 1 && code <= 8) || code == 0xB || (code >= 0xE && code <= 0x1F) || code == 0x7F || code == 0x8F ||
+      code == 0x9F)
+    return {};
+  if (code == 9 || code == 0xA || code == 0xC || code == 0xD || code == 0x1680 || (code >= 0x200B && code <= 0x200F) ||
+      code == 0x2028 || code == 0x2029 || code == 0x2581 || code == 0xFEFF || code == 0xFFFD) {
+    return " ";
+  }
+  return character;
+}
+
+Result<Normalizer> Precompiled(const Json& json, const std::string& name) {
+  auto map = Charsmap::ParseBase64(TextOf(json, "precompiled_charsmap"));
+  if (!map) return Annotate(name + ": normalizer.Precompiled.precompiled_charsmap", std::move(map).error());
+  const auto shared = std::make_shared<const Charsmap>(*std::move(map));
+  return Normalizer([shared](std::string_view text) { return shared->NormalizeGraphemes(text); });
 }
 
 Result<Normalizer> Replace(const Json& json, const std::string& name) {
@@ -101,6 +137,14 @@ Status Append(const Json& json, const std::string& name, std::vector<Normalizer>
     const std::string prefix = TextOf(json, "prepend");
     out->push_back(
         [prefix](std::string_view text) { return text.empty() ? std::string() : prefix + std::string(text); });
+  } else if (type == "StripAccents") {
+    out->push_back(EachCharacter(WithoutMarks));
+  } else if (type == "Nmt") {
+    out->push_back(EachCharacter(Nmt));
+  } else if (type == "Precompiled") {
+    if (TextOf(json, "precompiled_charsmap").empty()) return {};
+    HEW_ASSIGN(auto precompiled, Precompiled(json, name));
+    out->push_back(std::move(precompiled));
   } else if (type == "Replace") {
     HEW_ASSIGN(auto replace, Replace(json, name));
     out->push_back(std::move(replace));
@@ -108,13 +152,57 @@ Status Append(const Json& json, const std::string& name, std::vector<Normalizer>
     for (const auto& part : json["normalizers"]) HEW_RETURN_IF_ERROR(Append(part, name, out));
   } else {
     return BadInput(
-        "{}: normalizer: expected NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace or Sequence, found '{}'",
+        "{}: normalizer: expected NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Nmt, Prepend, Replace, "
+        "Precompiled or Sequence, found '{}'",
         name, Shown(type));
   }
   return {};
 }
 
 }  // namespace
+
+Normalizer SentencePieceNormalizer(std::optional<Charsmap> map, Trie as_it_is, bool prefix, bool merge) {
+  const auto shared =
+      std::make_shared<const std::pair<std::optional<Charsmap>, Trie>>(std::move(map), std::move(as_it_is));
+  return [shared, prefix, merge](std::string_view text) {
+    std::string out;
+    bool has_prefix = false, in_word = false;
+    const auto append = [&](std::string_view part) {
+      for (const char c : part) {
+        if (c == ' ') {
+          in_word = false;
+          if (!merge) out += kSpaceSign;
+          continue;
+        }
+        if (!in_word && ((prefix && !has_prefix) || merge)) {
+          out += kSpaceSign;
+          has_prefix = true;
+        }
+        in_word = true;
+        out += c;
+      }
+    };
+    for (size_t at = 0; at < text.size();) {
+      const std::string_view rest = text.substr(at);
+      size_t bytes = 0;
+      shared->second.ForEachPrefix(rest, [&](size_t size, int32_t) { bytes = size; });
+      std::string_view part = rest.substr(0, bytes);
+      if (bytes == 0 && shared->first) {
+        const Charsmap::Match match = shared->first->Longest(rest);
+        bytes = match.bytes;
+        part = match.replacement;
+      }
+      if (bytes == 0) {
+        const Character c = CharacterAt(text, at);
+        bytes = c.bytes;
+        part = c.code < 0 ? "\xEF\xBF\xBD" : rest.substr(0, bytes);
+      }
+      append(part);
+      at += bytes;
+    }
+    return out;
+  };
+}
 
 Result<std::vector<Normalizer>> ReadNormalizers(const Json& json, const std::string& name) {
   std::vector<Normalizer> normalizers;

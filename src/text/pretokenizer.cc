@@ -5,6 +5,7 @@
 
 #include "base/shown.h"
 #include "text/pretokenizer_patterns.h"
+#include "text/word_model.h"
 
 namespace hew {
 namespace {
@@ -76,6 +77,9 @@ Result<PreTokenizer> PreTokenizer::FromGgufName(const std::string& name) {
     PreTokenizer pre;
     pre.ignore_merges = entry.ignore_merges;
     pre.add_bos = entry.add_bos;
+    pre.byte_level = entry.byte_level;
+    pre.escapes_spaces = entry.escapes_spaces;
+    pre.whole_newlines = entry.escapes_spaces;
     for (const char* pattern : entry.patterns) {
       Step step;
       HEW_ASSIGN(step.regex, Regex::Compile(pattern));
@@ -86,16 +90,20 @@ Result<PreTokenizer> PreTokenizer::FromGgufName(const std::string& name) {
   return BadInput("tokenizer.ggml.pre: expected one of {}; found '{}'", known, Shown(name));
 }
 
-void PreTokenizer::Split(std::string_view text, const std::function<void(std::string_view)>& fn) const {
-  std::deque<std::string> with_space;  // owns the pieces that got a space; views into it stay valid
+void PreTokenizer::Split(std::string_view text, bool first, const std::function<void(std::string_view)>& fn) const {
+  std::deque<std::string> changed;  // owns the pieces that are no longer parts of `text`; views into it stay valid
   std::vector<std::string_view> words = {text}, next;
   std::vector<Piece> pieces;
   for (const Step& step : steps_) {
     std::optional<RegexScan> scan;
     if (step.regex) scan.emplace(*step.regex, text.size());
     next.clear();
-    for (std::string_view word : words) {
-      if (step.prefix_space && !word.starts_with(' ')) word = with_space.emplace_back(" " + std::string(word));
+    for (size_t i = 0; i < words.size(); ++i) {
+      std::string_view word = words[i];
+      if (!step.space.empty() && word.find(' ') != std::string_view::npos)
+        word = changed.emplace_back(ReplaceAll(word, " ", step.space));
+      const bool may_prefix = step.when == PrefixRule::kAlways || (step.when == PrefixRule::kFirst && first && i == 0);
+      if (may_prefix && !word.starts_with(step.prefix)) word = changed.emplace_back(step.prefix + std::string(word));
       if (scan) {
         Cut(step, *scan, word, pieces, [&](std::string_view piece) { next.push_back(piece); });
       } else {

@@ -12,6 +12,13 @@
 
 namespace hew {
 
+// When a step puts a text before what it gets.
+enum class PrefixRule {
+  kNever,
+  kAlways,
+  kFirst,  // only where the whole text begins
+};
+
 // What becomes of a match and of the text around it.
 enum class SplitBehavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
@@ -21,18 +28,25 @@ class PreTokenizer {
   static Result<PreTokenizer> FromGgufName(const std::string& name);
 
   struct Step {
+    // First, every space of a piece becomes this (unless empty);
+    std::string space;
+    // then it gets this prefix, unless it begins with it;
+    std::string prefix;
+    PrefixRule when = PrefixRule::kNever;
+    // then it is cut.
     std::optional<Regex> regex;  // none: nothing is cut
     SplitBehavior behavior = SplitBehavior::kIsolated;
-    bool invert = false;        // the matches are what lies between
-    bool prefix_space = false;  // first, a piece that begins with no space gets one
+    bool invert = false;  // the matches are what lies between
   };
   void AddStep(Step step) { steps_.push_back(std::move(step)); }
 
-  // Calls fn for each piece, in order; together they are the text (less what kRemoved removes, and with prefix spaces).
-  // The views hold until Split returns.
-  void Split(std::string_view text, const std::function<void(std::string_view)>& fn) const;
+  // Calls fn for each piece, in order; together they are the text (less what kRemoved removes, and with prefixes).
+  // `first`: whether the whole text begins with this one. The views hold until Split returns.
+  void Split(std::string_view text, bool first, const std::function<void(std::string_view)>& fn) const;
 
-  bool ignore_merges = false, add_bos = false;  // what the name implies beside its patterns
+  // What goes with a name beside its patterns: a word that is a token needs no merging; BOS is added; tokens are
+  // spelled as GPT-2 spells bytes; spaces are U+2581; a word of line breaks that is a token needs no merging.
+  bool ignore_merges = false, add_bos = false, byte_level = false, escapes_spaces = false, whole_newlines = false;
 
  private:
   std::vector<Step> steps_;

@@ -48,6 +48,58 @@ constexpr const char* kSeedCoder =
     HEW_CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+)";
 
+constexpr const char* kJais2 = HEW_CONTRACTIONS
+    R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S))"
+    R"(|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1})";
+constexpr const char* kMiniCpm5 =
+    HEW_CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kUfakZeka =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kExaoneMoe = HEW_CONTRACTIONS
+    R"(|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)";
+// Words that begin with capitals and words that go on in small letters, marks with their letters.
+#define HEW_UPPER R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}])"
+#define HEW_LOWER R"([\p{Ll}\p{Lm}\p{Lo}\p{M}])"
+#define HEW_LEAD R"([^\r\n\p{L}\p{N}]?)"
+#define HEW_CASED_WORDS \
+  HEW_LEAD HEW_UPPER "*" HEW_LOWER "+" HEW_CONTRACTIONS "?|" HEW_LEAD HEW_UPPER "+" HEW_LOWER "*" HEW_CONTRACTIONS "?"
+constexpr const char* kTinyAya = HEW_CASED_WORDS R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kYoutu = HEW_CASED_WORDS R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kYoutuScripts =
+    R"([\x{AC00}-\x{D7A3}\x{3131}-\x{318E}]+|[\x{FF01}\x{2026}\x{201C}\x{201D}\x{2018}\x{2019}\x{2014}\x{FF1A}\x{FF1B}\x{FF0C})"
+    R"(\x{3001}-\x{303F}\x{FE30}-\x{FE4F}]+|[\x{3105}-\x{312F}]+|[\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+// The same words, where a letter or mark is told apart from capitals and small letters of ASCII only.
+#define HEW_NOT_SMALL R"(((?=[\p{L}\p{M}])([^a-z])))"
+#define HEW_NOT_LARGE R"(((?=[\p{L}\p{M}])([^A-Z])))"
+constexpr const char* kGraniteMulti =
+    HEW_LEAD HEW_NOT_SMALL "*" HEW_NOT_LARGE "+" HEW_CONTRACTIONS "?|" HEW_LEAD HEW_NOT_SMALL "+" HEW_NOT_LARGE
+                           "*" HEW_CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Han apart from all other letters.
+#define HEW_NO_HAN R"((?!\p{Han}))"
+constexpr const char* kKimiK2 =
+    R"(\p{Han}+|)" HEW_LEAD "(?:" HEW_NO_HAN HEW_UPPER ")*(?:" HEW_NO_HAN HEW_LOWER ")+" HEW_CONTRACTIONS "?|" HEW_LEAD
+    "(?:" HEW_NO_HAN HEW_UPPER ")+(?:" HEW_NO_HAN HEW_LOWER ")*" HEW_CONTRACTIONS
+    R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Groups of three digits, counted from the end of a number that stands alone.
+constexpr const char* kNumber = R"(\p{N}+)";
+constexpr const char* kThousands = R"(^\p{N}{1,2}(?=(?:\p{N}{3})*+$)|\p{N}{3})";
+constexpr const char* kAyaNumber = R"(\d{1,3}(?=(?:\d{3})*\b))";
+constexpr const char* kAsianScripts =
+    R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{F900}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF}\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF})"
+    R"(\x{E40}-\x{E7F}\x{E80}-\x{EFF}\x{1780}-\x{17FF}\x{1000}-\x{109F}\x{AA60}-\x{AA7F}\x{A9E0}-\x{A9FF}\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]+)";
+constexpr const char* kSpark =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n])"
+    R"(|\s+(?!\S)|\s+)";
+constexpr const char* kLines = R"([^\n]+|[\n]+)";
+constexpr const char* kCjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+
+#undef HEW_UPPER
+#undef HEW_LOWER
+#undef HEW_LEAD
+#undef HEW_CASED_WORDS
+#undef HEW_NOT_SMALL
+#undef HEW_NOT_LARGE
+#undef HEW_NO_HAN
 #undef HEW_CONTRACTIONS
 
 }  // namespace
@@ -56,14 +108,14 @@ const std::vector<NamedPatterns>& PatternTable() {
   static const std::vector<NamedPatterns> table = {
       {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2Pattern, R"(\p{N}+)", "[0-9][0-9][0-9]"}},
       {{"gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion", "exaone4", "gigachat", "a.x-4.0", "mellum",
-        "granite-docling"},
+        "granite-docling", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "modern-bert", "jina-v1-en",
+        "jina-v2-code", "roberta-bpe"},
        {kGpt2Pattern}},
-      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
        {kLlama3},
        true,
        true},
-      {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {kLlama3}},
-      {{"glm4"}, {kLlama3}, true},
+      {{"dbrx", "smaug-bpe", "chatglm-bpe", "glm4"}, {kLlama3}},
       {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "stablelm2", "megrez", "hunyuan", "solar-open", "grok-2"},
        {kQwen2}},
       {{"qwen35"}, {kQwen35}},
@@ -71,8 +123,7 @@ const std::vector<NamedPatterns>& PatternTable() {
        {R"(\p{N})", kGpt2Pattern}},
       {{"deepseek-llm"}, {R"([\r\n])", kCased, kCjkPunctuation, R"(\s+$)", kHanHangul, R"(\p{N}+)"}},
       {{"deepseek-coder"}, {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kHanHangul, R"(\p{N})"}},
-      {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
-       {R"(\p{N}{1,3})", R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)", kDeepSeek3}},
+      {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"}, {R"(\p{N}{1,3})", kCjk, kDeepSeek3}},
       {{"falcon"}, {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2Pattern, "[0-9][0-9][0-9]"}},
       {{"tekken"}, {kTekken}, true, true},
       {{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"}, {kGpt4o}},
@@ -80,6 +131,26 @@ const std::vector<NamedPatterns>& PatternTable() {
       {{"seed-coder"}, {kSeedCoder}},
       {{"poro-chat", "bloom", "gpt3-finnish"}, {kBloom}},
       {{"viking"}, {kBloom, R"(\p{N})"}},
+      {{"jais-2"}, {kJais2}},
+      {{"minicpm5"}, {R"(\p{N}{1,3})", kMiniCpm5}, true},
+      {{"ufakzeka"}, {kUfakZeka}},
+      {{"exaone-moe"}, {kExaoneMoe}},
+      {{"tiny_aya", "cohere2moe"}, {kAyaNumber, kTinyAya}},
+      {{"youtu"}, {kYoutuScripts, kYoutu}, true},
+      {{"granite-embed-multi-97m"}, {kGraniteMulti}, true},
+      {{"kimi-k2"}, {kKimiK2}},
+      {{"superbpe"}, {kNumber, kThousands}},
+      {{"afmoe"}, {kNumber, kThousands, kAsianScripts, kDeepSeek3}},
+      {{"spark2_5"}, {R"(\p{N}{1,3})", kCjk, kSpark, R"(\p{N})"}},
+      {{"laguna"}, {kLines, kQwen2}},
+      {{"chameleon"},
+       {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z", R"([\t\n]|    |  )", R"(\p{N})",
+        R"([\p{P}!-/:-@\[-`{-~])", kGpt2Pattern},
+       false,
+       true},
+      {{"gemma4", "granite-embed-multi-311m"}, {kLines}, false, true, false, true},
+      {{"sarvam-moe"}, {kLines}, false, false, false, true},
+      {{"whitespace"}, {R"(\S+)"}, false, false, false, false},
   };
   return table;
 }

@@ -12,7 +12,7 @@ using Words = std::vector<std::string>;
 
 Words Split(const PreTokenizer& pre, std::string_view text) {
   Words words;
-  pre.Split(text, [&](std::string_view word) { words.emplace_back(word); });
+  pre.Split(text, true, [&](std::string_view word) { words.emplace_back(word); });
   return words;
 }
 
@@ -34,6 +34,12 @@ TEST(PreTokenizer, CutsAsEachNameSays) {
   EXPECT_EQ(Split("falcon", "x=12345"), (Words{"x", "=", "123", "45"}));
   EXPECT_EQ(Split("tekken", "HelloWorld 12"), (Words{"Hello", "World", " ", "1", "2"}));
   EXPECT_EQ(Split("default", "a$b 1234"), (Words{"a", "$", "b", " ", "123", "4"}));
+  EXPECT_EQ(Split("superbpe", "1234567 12"), (Words{"1", "234", "567", " ", "12"}));
+  EXPECT_EQ(Split("afmoe", "12345 a"), (Words{"12", "345", " a"}));
+  EXPECT_EQ(Split("kimi-k2", "Ab漢字cd"), (Words{"Ab", "漢字", "cd"}));
+  EXPECT_EQ(Split("gemma4", "a b\n\nc"), (Words{"a b", "\n\n", "c"}));
+  EXPECT_EQ(Split("ufakzeka", "Ali'nin"), (Words{"Ali", "'nin"}));
+  EXPECT_EQ(Split("tiny_aya", "1234 x"), (Words{"1", "234", " x"}));
   EXPECT_EQ(Split("gpt-2", ""), Words{});
 }
 
@@ -78,9 +84,10 @@ RC_GTEST_PROP(PreTokenizer, PiecesAreTheText, (std::vector<uint8_t> raw)) {
   for (const auto& pre : all) RC_ASSERT(Joined(Split(pre, text)) == text);
 }
 
-PreTokenizer With(const char* pattern, SplitBehavior behavior, bool invert = false, bool prefix_space = false) {
+PreTokenizer With(const char* pattern, SplitBehavior behavior, bool invert = false,
+                  PrefixRule when = PrefixRule::kNever) {
   PreTokenizer pre;
-  pre.AddStep({Regex::Compile(pattern).value(), behavior, invert, prefix_space});
+  pre.AddStep({"", " ", when, Regex::Compile(pattern).value(), behavior, invert});
   return pre;
 }
 
@@ -91,7 +98,7 @@ TEST(PreTokenizer, EachBehaviour) {
   EXPECT_EQ(Split(With("-", SplitBehavior::kMergedWithNext), "a--b"), (Words{"a", "-", "-b"}));
   EXPECT_EQ(Split(With("-", SplitBehavior::kContiguous), "a--b"), (Words{"a", "--", "b"}));
   EXPECT_EQ(Split(With("[a-z]", SplitBehavior::kRemoved, true), "a--b"), (Words{"a", "b"}));
-  EXPECT_EQ(Split(With("-", SplitBehavior::kIsolated, false, true), "a-b"), (Words{" a", "-", "b"}));
+  EXPECT_EQ(Split(With("-", SplitBehavior::kIsolated, false, PrefixRule::kAlways), "a-b"), (Words{" a", "-", "b"}));
 }
 
 TEST(Regex, RefusesAndBounds) {

@@ -64,6 +64,7 @@ class RegexScan {
 
  private:
   struct State;
+  int FindAt(std::string_view text, size_t at);
   static size_t NextCharacter(std::string_view text, size_t at);
   std::unique_ptr<State> state_;
 };

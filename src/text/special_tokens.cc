@@ -58,20 +58,24 @@ std::optional<int32_t> SpecialTokens::Find(std::string_view text) const {
   return id;
 }
 
-std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_view text, bool parse_control) const {
+std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_view text,
+                                                                  const ControlRule& control) const {
   std::vector<Found> candidates;
   for (size_t at = 0; at < text.size(); ++at) {
     ForEachAt(text, at, [&](uint32_t token, size_t end) {
-      if (parse_control || !tokens_[token].control) candidates.push_back({at, end, token});
+      if (!tokens_[token].control || control.Takes(at, end)) candidates.push_back({at, end, token});
     });
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Found& a, const Found& b) { return a.token < b.token; });
   std::map<size_t, Found> taken;  // by begin; no two overlap
-  for (const Found& found : candidates) {
+  for (Found found : candidates) {
     const auto next = taken.lower_bound(found.begin);
     if (next != taken.end() && next->second.begin < found.end) continue;
     if (next != taken.begin() && std::prev(next)->second.end > found.begin) continue;
+    const size_t free_to = next == taken.end() ? text.size() : next->first;
+    const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+    while (tokens_[found.token].strip_right && found.end < free_to && is_space(text[found.end])) ++found.end;
     taken.emplace_hint(next, found.begin, found);
   }
   std::vector<Found> result;
@@ -79,19 +83,25 @@ std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_vi
   return result;
 }
 
-std::vector<SpecialTokens::Found> SpecialTokens::FindLeftmost(std::string_view text, bool parse_control) const {
+std::vector<SpecialTokens::Found> SpecialTokens::FindLeftmost(std::string_view text, const ControlRule& control) const {
   std::vector<Found> result;
   size_t free_from = 0;  // what lies before belongs to the last token found
   for (size_t at = 0; at < text.size();) {
     Found found = {at, at, 0};
-    ForEachAt(text, at, [&](uint32_t token, size_t end) { found = {at, end, token}; });
+    ForEachAt(text, at, [&](uint32_t token, size_t end) {
+      // A match that reaches out of the data into the template hides nothing there.
+      const bool crosses =
+          control.parse && tokens_[token].control && !control.Takes(at, end) && !Inside(control.data, at, end);
+      if (!crosses) found = {at, end, token};
+    });
     if (found.end == at) {
       ++at;
       continue;
     }
     at = found.end;  // a token that is not taken still hides those inside it
     const SpecialToken& token = tokens_[found.token];
-    if ((token.control && !parse_control) || (token.single_word && !StandsAlone(text, found.begin, found.end)))
+    if ((token.control && !control.Takes(found.begin, found.end)) ||
+        (token.single_word && !StandsAlone(text, found.begin, found.end)))
       continue;
     if (token.strip_left) found.begin = free_from + StripRight(text.substr(free_from, found.begin - free_from)).size();
     if (token.strip_right) at = found.end = text.size() - StripLeft(text.substr(found.end)).size();
@@ -101,12 +111,12 @@ std::vector<SpecialTokens::Found> SpecialTokens::FindLeftmost(std::string_view t
   return result;
 }
 
-void SpecialTokens::Split(std::string_view text, bool parse_control,
+void SpecialTokens::Split(std::string_view text, const ControlRule& control,
                           const std::function<void(std::string_view)>& on_text,
                           const std::function<void(int32_t)>& on_token) const {
   std::vector<Found> all;
   if (!tokens_.empty())
-    all = order_ == Order::kLongestFirst ? FindLongestFirst(text, parse_control) : FindLeftmost(text, parse_control);
+    all = order_ == Order::kLongestFirst ? FindLongestFirst(text, control) : FindLeftmost(text, control);
   size_t at = 0;
   for (const Found& found : all) {
     if (found.begin > at) on_text(text.substr(at, found.begin - at));

@@ -5,12 +5,22 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "text/byte_span.h"
+
 namespace hew {
+
+// Which control tokens of a text are taken.
+struct ControlRule {
+  bool parse = false;                   // none unless this
+  std::span<const ByteSpan> data = {};  // and none that touches these
+  bool Takes(size_t begin, size_t end) const { return parse && !Touches(data, begin, end); }
+};
 
 struct SpecialToken {
   std::string text;
@@ -23,8 +33,8 @@ struct SpecialToken {
 class SpecialTokens {
  public:
   enum class Order {
-    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next (no strip, no
-                    // single_word)
+    kLongestFirst,  // llama.cpp: the longest token takes all its places in the text, then the next (no strip_left,
+                    // no single_word)
     kLeftmost,      // tokenizers: from left to right, the longest at each place
   };
   explicit SpecialTokens(Order order = Order::kLongestFirst) : order_(order) {}
@@ -35,7 +45,7 @@ class SpecialTokens {
   bool empty() const { return tokens_.empty(); }
 
   // Calls on_text for what lies between (never empty), on_token for what was found, in order.
-  void Split(std::string_view text, bool parse_control, const std::function<void(std::string_view)>& on_text,
+  void Split(std::string_view text, const ControlRule& control, const std::function<void(std::string_view)>& on_text,
              const std::function<void(int32_t)>& on_token) const;
 
  private:
@@ -46,8 +56,8 @@ class SpecialTokens {
   // Calls fn(token, end) for each token that stands at `at`, the shortest first.
   template <typename Fn>
   void ForEachAt(std::string_view text, size_t at, Fn fn) const;
-  std::vector<Found> FindLongestFirst(std::string_view text, bool parse_control) const;
-  std::vector<Found> FindLeftmost(std::string_view text, bool parse_control) const;
+  std::vector<Found> FindLongestFirst(std::string_view text, const ControlRule& control) const;
+  std::vector<Found> FindLeftmost(std::string_view text, const ControlRule& control) const;
 
   Order order_;
   std::vector<SpecialToken> tokens_;  // longest first once finished

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/shown.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 
 namespace hew {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
 
 // A folder's generation_config.json may name more ids that end an answer: a number or a list.
-Status AddGenerationEnds(const std::string& path, BpeParts& parts) {
+Status AddGenerationEnds(const std::string& path, TokenizerParts& parts) {
   if (!std::filesystem::exists(path)) return {};
   HEW_ASSIGN(const std::string text, ReadFile(path, 16 << 20));
   HEW_ASSIGN(const Json json, ParseJson(text, path));
@@ -35,7 +35,7 @@ Result<std::shared_ptr<const Tokenizer>> OpenFolder(const std::string& folder) {
   if (std::filesystem::exists(config_path)) {
     HEW_ASSIGN(config, ReadFile(config_path, kMaxTokenizerBytes));
   }
-  auto parts = BpePartsFromJson(json, config, path);
+  auto parts = TokenizerPartsFromJson(json, config, path);
   if (!parts) return tl::unexpected(std::move(parts).error());
   HEW_RETURN_IF_ERROR(AddGenerationEnds(folder + "/generation_config.json", *parts));
   const std::string template_path =
@@ -43,7 +43,7 @@ Result<std::shared_ptr<const Tokenizer>> OpenFolder(const std::string& folder) {
   if (std::filesystem::exists(template_path)) {
     HEW_ASSIGN(parts->chat_template, ReadFile(template_path, 16 << 20));
   }
-  return std::make_shared<BpeTokenizer>(*std::move(parts));
+  return std::make_shared<PipelineTokenizer>(*std::move(parts));
 }
 
 }  // namespace
@@ -55,20 +55,16 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids, bool special) const 
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::FromGguf(const GgufMetadata& metadata, const std::string& name) {
-  auto model = metadata.GetString("tokenizer.ggml.model");
-  if (!model) return Annotate(name, std::move(model).error());
-  if (*model != "gpt2")
-    return BadInput("{}: tokenizer.ggml.model: expected gpt2 (byte-level BPE), found '{}'", name, Shown(*model));
-  auto parts = BpePartsFromGguf(metadata);
+  auto parts = TokenizerPartsFromGguf(metadata);
   if (!parts) return Annotate(name, std::move(parts).error());
-  return std::make_shared<BpeTokenizer>(*std::move(parts));
+  return std::make_shared<PipelineTokenizer>(*std::move(parts));
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::FromJson(std::string_view tokenizer_json,
                                                              std::string_view tokenizer_config_json,
                                                              const std::string& name) {
-  HEW_ASSIGN(auto parts, BpePartsFromJson(tokenizer_json, tokenizer_config_json, name));
-  return std::make_shared<BpeTokenizer>(std::move(parts));
+  HEW_ASSIGN(auto parts, TokenizerPartsFromJson(tokenizer_json, tokenizer_config_json, name));
+  return std::make_shared<PipelineTokenizer>(std::move(parts));
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::Open(const std::string& path) {

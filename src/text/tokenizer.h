@@ -11,12 +11,16 @@
 
 #include "base/result.h"
 #include "formats/gguf.h"
+#include "text/byte_span.h"
 
 namespace hew {
 
 struct EncodeOptions {
   bool add_special = false;    // BOS / EOS as the model wants
   bool parse_special = false;  // control tokens in the text become their ids; else they are plain text
+  // With parse_special: parts of the text, in order and apart from each other, that are data; a control token that
+  // touches one is plain text. Nothing else changes: words still reach across their ends.
+  std::span<const ByteSpan> data = {};
 };
 
 class Tokenizer {
@@ -34,7 +38,8 @@ class Tokenizer {
   virtual std::vector<int32_t> Encode(std::string_view text, EncodeOptions options = {}) const = 0;
   // The bytes of one token: raw bytes, not always whole UTF-8. Special tokens give "" unless `special`.
   virtual std::string TokenBytes(int32_t id, bool special = false) const = 0;
-  std::string Decode(std::span<const int32_t> ids, bool special = false) const;
+  // The bytes of all; less the space that encoding put in front.
+  virtual std::string Decode(std::span<const int32_t> ids, bool special = false) const;
 
   virtual int64_t vocab_size() const = 0;
   virtual std::string_view kind() const = 0;  // "bpe", "unigram", "spm"
@@ -48,12 +53,15 @@ class Tokenizer {
   const std::vector<int32_t>& end_ids() const { return end_ids_; }
   bool adds_bos() const { return add_bos_; }
   bool adds_eos() const { return add_eos_; }
+  // Whether a text gets a space in front, so that its first word looks like any other (SentencePiece). Decode takes it
+  // away again.
+  bool adds_space() const { return adds_space_; }
   const std::string& chat_template() const { return chat_template_; }  // "" when the model has none
 
  protected:
   std::optional<int32_t> bos_, eos_, pad_;
   std::vector<int32_t> end_ids_;
-  bool add_bos_ = false, add_eos_ = false;
+  bool add_bos_ = false, add_eos_ = false, adds_space_ = false;
   std::string chat_template_;
 };
 

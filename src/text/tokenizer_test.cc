@@ -98,7 +98,9 @@ TEST(Tokenizer, RefusesWhatCannotBe) {
             std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["model"]["merges"].push_back("q zz"); })).find("merge 7"), std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["pre_tokenizer"]["type"] = "Magic"; })).find("'Magic'"), std::string::npos);
-  EXPECT_NE(message(with([](Json& j) { j["model"]["type"] = "WordPiece"; })).find("expected BPE, found 'WordPiece'"),
+  EXPECT_NE(message(with([](Json& j) {
+              j["model"]["type"] = "WordPiece";
+            })).find("expected BPE or Unigram, found 'WordPiece'"),
             std::string::npos);
   EXPECT_NE(message(with([](Json& j) { j["normalizer"] = {{"type", "Odd"}}; })).find("'Odd'"), std::string::npos);
   EXPECT_NE(message(with([](Json& j) {
@@ -119,6 +121,19 @@ TEST(Tokenizer, ACatastrophicPatternEnds) {
   const auto tokenizer = Tokenizer::FromJson(json.dump(), "", "t.json").value();
   const std::string text = std::string(30000, 'a') + "c";
   EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text);
+}
+
+TEST(Tokenizer, APatternThatRunsThroughTheTextAtEveryPlaceEnds) {
+  for (const char* pattern : {"a*b|a", "(?:a*b|c)", "(?:a(?=a*b|))*"}) {
+    Json json = Json::parse(TinyJson());
+    json["pre_tokenizer"] = {{"type", "Sequence"},
+                             {"pretokenizers",
+                              {{{"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", pattern}}}},
+                               {{"type", "ByteLevel"}, {"use_regex", false}}}}};
+    const auto tokenizer = Tokenizer::FromJson(json.dump(), "", "t.json").value();
+    const std::string text(1u << 20, 'a');
+    EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text);
+  }
 }
 
 // `.inp` holds texts divided by a marker line, `.out` one line of ids for each.
@@ -144,7 +159,7 @@ TEST_P(Vocabulary, IdsEqualTheReference) {
   EXPECT_GT(checked, 40u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, Vocabulary, testing::Values("gpt-2", "qwen2", "deepseek-coder"));
+INSTANTIATE_TEST_SUITE_P(Shared, Vocabulary, testing::Values("gpt-2", "qwen2", "deepseek-coder", "phi-3"));
 
 TEST(SmolLm2, IdsEqualLlamaCpps) {
   if (!std::filesystem::exists(SmolPath())) GTEST_SKIP() << "no " << SmolPath();

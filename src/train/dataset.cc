@@ -51,7 +51,12 @@ bool MarkByBytes(const Tokenizer& tokenizer, std::string_view text, const std::v
                  TrainingExample* example) {
   size_t at = 0, span = 0;
   for (size_t i = 0; i < example->ids.size(); ++i) {
-    const std::string bytes = tokenizer.TokenBytes(example->ids[i], true);
+    std::string bytes = tokenizer.TokenBytes(example->ids[i], true);
+    // The space that SentencePiece puts at the beginning and behind control tokens (and words a user added).
+    if (tokenizer.adds_space() && bytes.starts_with(' ')) {
+      const bool begins = i == 0 || tokenizer.IsSpecial(example->ids[i - 1]);
+      if (begins || text.substr(at, bytes.size()) != bytes) bytes.erase(0, 1);
+    }
     if (text.substr(at, bytes.size()) != bytes) return false;
     while (span < spans.size() && spans[span].end <= at) ++span;
     if (span < spans.size() && at >= spans[span].begin && !bytes.empty()) example->weights[i] = spans[span].weight;
@@ -62,19 +67,22 @@ bool MarkByBytes(const Tokenizer& tokenizer, std::string_view text, const std::v
 
 // Encodes rendered text. Where bytes cannot be followed through the tokenizer, the text is cut at the spans' ends and
 // the pieces are encoded one by one.
-TrainingExample EncodeWithSpans(const Tokenizer& tokenizer, std::string_view text, const std::vector<Span>& spans) {
-  const EncodeOptions options{.add_special = false, .parse_special = true};
+TrainingExample EncodeWithSpans(const Tokenizer& tokenizer, const ChatRender& render, const std::vector<Span>& spans) {
   TrainingExample example;
-  Append(tokenizer.Encode(text, options), 0, &example);
-  if (MarkByBytes(tokenizer, text, spans, &example)) return example;
+  Append(EncodeChat(tokenizer, render), 0, &example);
+  if (MarkByBytes(tokenizer, render.text, spans, &example)) return example;
   example = TrainingExample();
+  const auto append = [&](size_t begin, size_t end, float weight) {
+    const ChatRender part{render.text.substr(begin, end - begin), SpansWithin(render.data_spans, begin, end), {}};
+    Append(EncodeChat(tokenizer, part), weight, &example);
+  };
   size_t at = 0;
   for (const auto& span : spans) {
-    Append(tokenizer.Encode(text.substr(at, span.begin - at), options), 0, &example);
-    Append(tokenizer.Encode(text.substr(span.begin, span.end - span.begin), options), span.weight, &example);
+    append(at, span.begin, 0);
+    append(span.begin, span.end, span.weight);
     at = span.end;
   }
-  Append(tokenizer.Encode(text.substr(at), options), 0, &example);
+  append(at, render.text.size(), 0);
   return example;
 }
 
@@ -105,7 +113,7 @@ Result<TrainingExample> EncodeConversation(const NormalRow& row, const std::stri
     const auto& [begin, end] = rendered->learned_spans[i];
     spans.push_back({begin, end, same_weights ? answers[0] : answers[i]});
   }
-  return EncodeWithSpans(*options.tokenizer, rendered->text, spans);
+  return EncodeWithSpans(*options.tokenizer, *rendered, spans);
 }
 
 // As serving sees it: the prompt's own tokens, then the completion's. Where the two texts together give the same

@@ -27,17 +27,18 @@ class ByteTokenizer : public Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, EncodeOptions options = {}) const override {
     std::vector<int32_t> ids;
     if (options.add_special && add_bos_) ids.push_back(*bos_);
-    while (!text.empty()) {
+    for (size_t at = 0; !text.empty();) {
       int32_t id = static_cast<unsigned char>(text[0]);
       size_t length = 1;
       for (int32_t i = 0; i < kExtra; ++i) {
-        if ((i < 3 && !options.parse_special) || kSpelling[i].size() <= length || !text.starts_with(kSpelling[i]))
-          continue;
+        const bool control = options.parse_special && !Touches(options.data, at, at + kSpelling[i].size());
+        if ((i < 3 && !control) || kSpelling[i].size() <= length || !text.starts_with(kSpelling[i])) continue;
         id = 256 + i;
         length = kSpelling[i].size();
       }
       ids.push_back(id);
       text.remove_prefix(length);
+      at += length;
     }
     return ids;
   }

@@ -89,7 +89,9 @@ Result<Value> Evaluator::GetItem(const Value& object, const Value& key) {
         const int64_t i = key.AsInt() < 0 ? key.AsInt() + size : key.AsInt();
         if (i >= 0 && i < size) {
           const size_t begin = offsets[static_cast<size_t>(i)];
-          return Value::FromText(text.substr(begin, offsets[static_cast<size_t>(i) + 1] - begin), object.IsSafeText());
+          const size_t bytes = offsets[static_cast<size_t>(i) + 1] - begin;
+          return Value::FromText(object.AsMarkedText().Part(std::string_view(text).substr(begin, bytes)),
+                                 object.IsSafeText());
         }
       }
       break;
@@ -102,7 +104,8 @@ Result<Value> Evaluator::GetItem(const Value& object, const Value& key) {
     if (key.AsText().substr(0, 2) == "__") return GetAttribute(object, key.AsText());
     return Missing(object, key.AsText());
   }
-  HEW_ASSIGN(std::string printed, Repr(key, &budget_));
+  HEW_ASSIGN(const MarkedText repr, Repr(key, &budget_));
+  std::string printed = repr.bytes();
   if (printed.size() > 100) printed = std::string(TypeName(key));
   return Value::MakeUndefined(fmt::format("{} object has no element {}", TypeName(object), printed));
 }

@@ -30,6 +30,9 @@ struct Callable {
   size_t used = 0;                   // kJoiner, kCycler: calls so far
 };
 
+// A named argument's name as a value: data, since it may have come out of a dictionary (**message).
+inline Value ArgumentName(const std::string& name) { return Value::FromText(MarkedText(name, true)); }
+
 struct CallArguments {
   std::vector<Value> positional;
   std::vector<std::pair<std::string, Value>> named;

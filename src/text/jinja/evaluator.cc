@@ -19,11 +19,14 @@ Evaluator::~Evaluator() {
   for (const auto& ns : namespaces_) ns->attributes.clear();
 }
 
-Result<RenderedTemplate> Evaluator::Run(const nlohmann::ordered_json& context) {
+Result<RenderedTemplate> Evaluator::Run(const nlohmann::ordered_json& context, const nlohmann::ordered_json& data) {
   base_.reserve(ast_.names.size());
   for (const std::string& name : ast_.names) {
-    if (const auto found = context.find(name); found != context.end()) {
-      HEW_ASSIGN(Value value, FromJson(*found));
+    if (const auto found = data.find(name); found != data.end()) {
+      HEW_ASSIGN(Value value, FromJson(*found, true));
+      base_.push_back(std::move(value));
+    } else if (const auto own = context.find(name); own != context.end()) {
+      HEW_ASSIGN(Value value, FromJson(*own, false));
       base_.push_back(std::move(value));
     } else if (IsGlobal(name)) {
       auto function = std::make_shared<Callable>();
@@ -35,19 +38,23 @@ Result<RenderedTemplate> Evaluator::Run(const nlohmann::ordered_json& context) {
   }
   HEW_ASSIGN(const Flow flow, ExecBlock(ast_.body));
   (void)flow;
-  return RenderedTemplate{std::move(root_), std::move(spans_)};
+  return RenderedTemplate{root_.TakeBytes(), root_.TakeData(), std::move(spans_)};
 }
 
-Status Evaluator::Write(std::string_view text) {
-  if (out_->size() + text.size() > static_cast<uint64_t>(limits_.max_output_bytes)) {
+Status Evaluator::CheckWrite(size_t bytes) {
+  if (out_->size() + bytes > static_cast<uint64_t>(limits_.max_output_bytes)) {
     return BadInput("the template makes a text longer than {} bytes", limits_.max_output_bytes);
   }
-  HEW_RETURN_IF_ERROR(budget_.Charge(static_cast<int64_t>(text.size() / 256)));
-  *out_ += text;
+  return budget_.Charge(static_cast<int64_t>(bytes / 256));
+}
+
+Status Evaluator::Write(const MarkedText& text) {
+  HEW_RETURN_IF_ERROR(CheckWrite(text.size()));
+  out_->Append(text);
   return {};
 }
 
-Result<Value> Evaluator::MakeText(std::string text, bool safe) {
+Result<Value> Evaluator::MakeText(MarkedText text, bool safe) {
   HEW_RETURN_IF_ERROR(budget_.ChargeText(text.size()));
   return Value::FromText(std::move(text), safe);
 }
@@ -100,14 +107,15 @@ Result<Evaluator::Flow> Evaluator::Exec(const Stmt& stmt) {
   Status status;
   switch (stmt.kind) {
     case StmtKind::kText:
-      status = Write(stmt.text);
+      status = CheckWrite(stmt.text.size());
+      if (status) out_->Append(stmt.text);
       break;
     case StmtKind::kOutput: {
       HEW_ASSIGN(const Value value, Eval(*stmt.expr));
       if (value.Is(Kind::kText)) {
-        status = Write(value.AsText());
+        status = Write(value.AsMarkedText());
       } else {
-        HEW_ASSIGN(const std::string text, ToText(value, &budget_));
+        HEW_ASSIGN(const MarkedText text, ToText(value, &budget_));
         status = Write(text);
       }
       break;
@@ -204,9 +212,9 @@ Result<Evaluator::Flow> Evaluator::RunIterations(const Stmt& stmt, const std::sh
   return ExecBlock(stmt.orelse);
 }
 
-Result<std::string> Evaluator::Capture(const Block& block) {
-  std::string text;
-  std::string* const saved = std::exchange(out_, &text);
+Result<MarkedText> Evaluator::Capture(const Block& block) {
+  MarkedText text;
+  MarkedText* const saved = std::exchange(out_, &text);
   const auto flow = ExecBlock(block);
   out_ = saved;
   if (!flow) return tl::unexpected(flow.error());
@@ -217,7 +225,7 @@ Status Evaluator::ExecSetBlock(const Stmt& stmt) {
   Value value;
   {
     const ScopeGuard guard(this);
-    HEW_ASSIGN(std::string text, Capture(stmt.body));
+    HEW_ASSIGN(MarkedText text, Capture(stmt.body));
     HEW_ASSIGN(value, MakeText(std::move(text)));
     if (stmt.expr != nullptr) {
       captured_ = value;
@@ -229,10 +237,10 @@ Status Evaluator::ExecSetBlock(const Stmt& stmt) {
 
 Status Evaluator::ExecFilterBlock(const Stmt& stmt) {
   const ScopeGuard guard(this);
-  HEW_ASSIGN(std::string text, Capture(stmt.body));
+  HEW_ASSIGN(MarkedText text, Capture(stmt.body));
   HEW_ASSIGN(captured_, MakeText(std::move(text)));
   HEW_ASSIGN(const Value value, Eval(*stmt.expr));
-  HEW_ASSIGN(const std::string printed, ToText(value, &budget_));
+  HEW_ASSIGN(const MarkedText printed, ToText(value, &budget_));
   return Write(printed);
 }
 
@@ -240,7 +248,7 @@ Status Evaluator::ExecCall(const Stmt& stmt) {
   HEW_RETURN_IF_ERROR(budget_.Charge(4));
   const Value caller = MakeMacro(*stmt.macro);
   HEW_ASSIGN(const Value value, EvalCall(*stmt.expr, &caller));
-  HEW_ASSIGN(const std::string text, ToText(value, &budget_));
+  HEW_ASSIGN(const MarkedText text, ToText(value, &budget_));
   return Write(text);
 }
 

@@ -30,7 +30,7 @@ class Evaluator {
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;
 
-  Result<RenderedTemplate> Run(const nlohmann::ordered_json& context);
+  Result<RenderedTemplate> Run(const nlohmann::ordered_json& context, const nlohmann::ordered_json& data);
   // Where it is, or where it failed.
   int line() const { return line_; }
 
@@ -44,7 +44,8 @@ class Evaluator {
   Result<Value> Call(const Value& callee, const CallArguments& arguments);
   std::shared_ptr<Namespace> NewNamespace();
   // A new text, counted.
-  Result<Value> MakeText(std::string text, bool safe = false);
+  Result<Value> MakeText(MarkedText text, bool safe = false);
+  Result<Value> MakeText(std::string text) { return MakeText(MarkedText(std::move(text))); }  // the template's own
   Result<Value> MakeList(std::vector<Value> items, Sequence::Type type = Sequence::Type::kList);
 
  private:
@@ -65,8 +66,9 @@ class Evaluator {
   Result<Flow> ExecWith(const Stmt& stmt);
   Status ExecGeneration(const Stmt& stmt);
   // The block's text, without writing it.
-  Result<std::string> Capture(const Block& block);
-  Status Write(std::string_view text);
+  Result<MarkedText> Capture(const Block& block);
+  Status Write(const MarkedText& text);
+  Status CheckWrite(size_t bytes);
   Status Assign(const Expr& target, const Value& value);
   Value MakeMacro(const MacroDecl& macro);
   Result<Value> CallMacro(const Callable& callable, const CallArguments& arguments);
@@ -99,8 +101,8 @@ class Evaluator {
   Budget budget_;
   std::vector<Value> base_;  // by id: the context's variables and the globals
   std::shared_ptr<Scope> scope_;
-  std::string root_;
-  std::string* out_ = &root_;
+  MarkedText root_;
+  MarkedText* out_ = &root_;
   std::vector<std::pair<size_t, size_t>> spans_;
   Value captured_;  // what a filter block's first filter takes
   int line_ = 1;

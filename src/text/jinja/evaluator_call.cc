@@ -46,7 +46,7 @@ Result<Value> Evaluator::CallMacro(const Callable& callable, const CallArguments
   HEW_RETURN_IF_ERROR(budget_.Charge(1));
   ++calls_;
   Status bound;
-  Result<std::string> text = std::string();
+  Result<MarkedText> text = MarkedText();
   {
     const ScopeGuard guard(this, std::make_shared<Scope>(callable.closure));
     bound = BindMacro(*callable.macro, arguments);
@@ -86,7 +86,7 @@ Status Evaluator::BindMacro(const MacroDecl& macro, const CallArguments& argumen
       SetVariable(ast_.caller, value);
       has_caller = true;
     } else if (macro.uses_kwargs) {
-      HEW_RETURN_IF_ERROR(kwargs->Set(Value::FromText(name), value));
+      HEW_RETURN_IF_ERROR(kwargs->Set(ArgumentName(name), value));
     } else {
       return BadInput("macro '{}' takes no argument '{}'", macro.name, name);
     }
@@ -120,8 +120,8 @@ Result<Value> Evaluator::CallLoop(Loop& loop, const CallArguments& arguments) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("loop", arguments, {"iterable"}, 1));
   if (calls_ >= limits_.max_depth) return BadInput("loops nest more than {} levels deep", limits_.max_depth);
   ++calls_;
-  std::string text;
-  std::string* const saved = std::exchange(out_, &text);
+  MarkedText text;
+  MarkedText* const saved = std::exchange(out_, &text);
   const auto flow = RunLoop(*loop.statement, bound[0], loop.depth() + 1, loop.scope);
   out_ = saved;
   --calls_;

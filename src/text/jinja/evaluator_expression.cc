@@ -89,16 +89,16 @@ Result<Value> Evaluator::EvalArithmetic(const Expr& expr) {
 }
 
 Result<Value> Evaluator::EvalConcat(const Expr& expr) {
-  std::string text;
+  MarkedText text;
   for (const ExprPtr& operand : expr.operands) {
     HEW_ASSIGN(const Value value, Eval(*operand));
     if (value.Is(Kind::kText)) {
       HEW_RETURN_IF_ERROR(budget_.ChargeText(text.size() + value.AsText().size()));
-      text += value.AsText();
+      text.Append(value.AsMarkedText());
     } else {
-      HEW_ASSIGN(const std::string part, ToText(value, &budget_));
+      HEW_ASSIGN(const MarkedText part, ToText(value, &budget_));
       HEW_RETURN_IF_ERROR(budget_.ChargeText(text.size() + part.size()));
-      text += part;
+      text.Append(part);
     }
   }
   return Value::FromText(std::move(text));

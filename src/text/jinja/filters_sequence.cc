@@ -59,18 +59,18 @@ Result<Value> Last(Evaluator& e, const Value& input, const CallArguments& args) 
 
 Result<Value> Join(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("join", args, {"d", "attribute"}, 0));
-  std::string separator;
+  MarkedText separator;
   if (bound.Has(0)) {
     HEW_ASSIGN(separator, ToText(bound[0], e.budget()));
   }
   HEW_ASSIGN(const auto path, AttributePath::Parse(bound.Has(1) ? bound[1] : Value::None()));
   HEW_ASSIGN(const auto items, Iterate(input, e.budget()));
-  std::string out;
+  MarkedText out;
   for (size_t i = 0; i < items.size(); ++i) {
     HEW_ASSIGN(const Value item, path.Get(e, items[i]));
-    HEW_ASSIGN(const std::string text, ToText(item, e.budget()));
-    if (i > 0) out += separator;
-    out += text;
+    HEW_ASSIGN(const MarkedText text, ToText(item, e.budget()));
+    if (i > 0) out.Append(separator);
+    out.Append(text);
     HEW_RETURN_IF_ERROR(e.budget()->Charge(static_cast<int64_t>((text.size() + separator.size()) / 256)));
     if (out.size() > static_cast<uint64_t>(e.limits().max_output_bytes)) break;  // refused below
   }

@@ -13,7 +13,7 @@ namespace {
 // The input as text; keeps that it is safe.
 Result<Value> SoftText(Evaluator& e, const Value& input) {
   if (input.Is(Kind::kText)) return input;
-  HEW_ASSIGN(std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(MarkedText text, ToText(input, e.budget()));
   return e.MakeText(std::move(text));
 }
 
@@ -23,7 +23,7 @@ Result<Value> MapText(Evaluator& e, const Value& input, const CallArguments& arg
   HEW_ASSIGN(const Value text, SoftText(e, input));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.AsText().size()));  // besides what MakeText takes: case is slow
   HEW_RETURN_IF_ERROR(e.budget()->ChargeScan(text.AsText().size() * 2));
-  return e.MakeText(kFunction(text.AsText()), text.IsSafeText());
+  return e.MakeText(MarkedText(kFunction(text.AsText()), text.AsMarkedText().has_data()), text.IsSafeText());
 }
 
 // Jinja's own title: a letter after white space, '-', '(', '{', '[' or '<' is upper case, every other lower case.
@@ -62,42 +62,43 @@ Result<Value> String(Evaluator& e, const Value& input, const CallArguments& args
 
 Result<Value> Safe(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("safe", args, {}, 0));
-  HEW_ASSIGN(std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(MarkedText text, ToText(input, e.budget()));
   return e.MakeText(std::move(text), true);
 }
 
 Result<Value> Escape(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("escape", args, {}, 0));
   if (input.IsSafeText()) return input;
-  HEW_ASSIGN(const std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(const MarkedText text, ToText(input, e.budget()));
   return e.MakeText(EscapeHtml(text), true);
 }
 
 Result<Value> ForceEscape(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("forceescape", args, {}, 0));
-  HEW_ASSIGN(const std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(const MarkedText text, ToText(input, e.budget()));
   return e.MakeText(EscapeHtml(text), true);
 }
 
 Result<Value> Trim(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("trim", args, {"chars"}, 0));
   HEW_ASSIGN(const Value text, SoftText(e, input));
-  if (!bound.Given(0)) return e.MakeText(std::string(StripSpace(text.AsText(), true, true)), text.IsSafeText());
+  const MarkedText& marked = text.AsMarkedText();
+  if (!bound.Given(0)) return e.MakeText(marked.Part(StripSpace(marked.bytes(), true, true)), text.IsSafeText());
   HEW_ASSIGN(const std::string set, bound.Text(0, ""));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.AsText().size() + set.size()));
-  return e.MakeText(std::string(StripSet(text.AsText(), set, true, true)), text.IsSafeText());
+  return e.MakeText(marked.Part(StripSet(marked.bytes(), set, true, true)), text.IsSafeText());
 }
 
 Result<Value> Replace(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("replace", args, {"old", "new", "count"}, 2));
-  HEW_ASSIGN(const std::string text, ToText(input, e.budget()));
-  HEW_ASSIGN(const std::string from, ToText(bound[0], e.budget()));
-  HEW_ASSIGN(const std::string to, ToText(bound[1], e.budget()));
+  HEW_ASSIGN(const MarkedText text, ToText(input, e.budget()));
+  HEW_ASSIGN(const MarkedText from, ToText(bound[0], e.budget()));
+  HEW_ASSIGN(const MarkedText to, ToText(bound[1], e.budget()));
   int64_t count = -1;
   if (bound.Given(2)) {
     HEW_ASSIGN(count, bound.Int(2, -1));
   }
-  HEW_ASSIGN(std::string out, ReplaceText(text, from, to, count, e.budget()));
+  HEW_ASSIGN(MarkedText out, ReplaceText(text, from.bytes(), to, count, e.budget()));
   return e.MakeText(std::move(out));
 }
 
@@ -113,14 +114,15 @@ Result<Value> Indent(Evaluator& e, const Value& input, const CallArguments& args
     space.assign(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
   }
   const bool blank = bound.Flag(2, false);
-  const std::string body = text.AsText() + "\n";
-  const auto lines = SplitLines(body);
+  MarkedText body = text.AsMarkedText();
+  body.Append("\n");
+  const auto lines = SplitLines(body.bytes());
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(body.size() + lines.size() * space.size()));
-  std::string out = bound.Flag(1, false) ? space : "";
+  MarkedText out(bound.Flag(1, false) ? space : "");
   for (size_t i = 0; i < lines.size(); ++i) {
-    if (i > 0) out += '\n';
-    if (i > 0 && (blank || !lines[i].empty())) out += space;
-    out += lines[i];
+    if (i > 0) out.Append("\n");
+    if (i > 0 && (blank || !lines[i].empty())) out.Append(space);
+    out.Append(body.Part(lines[i]));
   }
   return e.MakeText(std::move(out), text.IsSafeText());
 }
@@ -134,15 +136,16 @@ Result<Value> Center(Evaluator& e, const Value& input, const CallArguments& args
   const int64_t missing = width - length;
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(static_cast<size_t>(width)));
   const int64_t left = missing / 2 + (missing & width & 1);  // where Python puts the odd space
-  std::string out(static_cast<size_t>(left), ' ');
-  out += text.AsText();
-  out.append(static_cast<size_t>(missing - left), ' ');
+  MarkedText out(std::string(static_cast<size_t>(left), ' '));
+  out.Append(text.AsMarkedText());
+  out.Append(std::string(static_cast<size_t>(missing - left), ' '));
   return e.MakeText(std::move(out), text.IsSafeText());
 }
 
 Result<Value> WordCount(Evaluator& e, const Value& input, const CallArguments& args) {
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("wordcount", args, {}, 0));
-  HEW_ASSIGN(const std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(const MarkedText marked, ToText(input, e.budget()));
+  const std::string& text = marked.bytes();
   int64_t words = 0;
   bool in_word = false;
   for (size_t pos = 0; pos < text.size();) {
@@ -192,7 +195,7 @@ Result<Value> ToJson(Evaluator& e, const Value& input, const CallArguments& args
     options.item_separator = parts[0].AsText();
     options.key_separator = parts[1].AsText();
   }
-  HEW_ASSIGN(std::string json, DumpJson(input, options, e.budget()));
+  HEW_ASSIGN(MarkedText json, DumpJson(input, options, e.budget()));
   return e.MakeText(std::move(json));
 }
 

@@ -48,7 +48,7 @@ Result<std::shared_ptr<Dict>> BuildDict(Evaluator& e, const CallArguments& args)
       HEW_RETURN_IF_ERROR(dict->Set(parts[0], std::move(parts[1])));
     }
   }
-  for (const auto& [name, value] : args.named) HEW_RETURN_IF_ERROR(dict->Set(Value::FromText(name), value));
+  for (const auto& [name, value] : args.named) HEW_RETURN_IF_ERROR(dict->Set(ArgumentName(name), value));
   return dict;
 }
 
@@ -88,16 +88,16 @@ Result<Value> MakeCycler(Evaluator& e, const CallArguments& args) {
 
 Result<Value> RaiseException(Evaluator& e, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("raise_exception", args, {"message"}, 1));
-  HEW_ASSIGN(const std::string message, ToText(bound[0], e.budget()));
+  HEW_ASSIGN(const MarkedText message, ToText(bound[0], e.budget()));
   constexpr size_t kMaxMessageBytes = 2000;
-  return BadInput("{}", std::string_view(message).substr(0, kMaxMessageBytes));
+  return BadInput("{}", std::string_view(message.bytes()).substr(0, kMaxMessageBytes));
 }
 
 Result<Value> StrftimeNow(Evaluator& e, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("strftime_now", args, {"format"}, 1));
   HEW_ASSIGN(const std::string format, bound.Text(0, ""));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(format.size() * 12));  // the longest directive: %c
-  return e.MakeText(FormatClock(e.clock(), format));
+  return e.MakeText(MarkedText(FormatClock(e.clock(), format), bound[0].AsMarkedText().has_data()));
 }
 
 using GlobalFunction = Result<Value> (*)(Evaluator&, const CallArguments&);

@@ -9,7 +9,15 @@
 namespace hew::jinja {
 namespace {
 
-Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
+bool IsPlainWord(const nlohmann::ordered_json& json) {
+  if (!json.is_string()) return false;
+  const auto& text = json.get_ref<const std::string&>();
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+Result<Value> Convert(const nlohmann::ordered_json& json, bool is_data, int depth) {
   if (depth > kMaxNesting) return BadInput("context: expected at most {} levels of nesting", kMaxNesting);
   switch (json.type()) {
     case nlohmann::json::value_t::null:
@@ -28,12 +36,12 @@ Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
     case nlohmann::json::value_t::number_float:
       return Value::Float(json.get<double>());
     case nlohmann::json::value_t::string:
-      return Value::FromText(json.get_ref<const std::string&>());
+      return Value::FromText(MarkedText(json.get_ref<const std::string&>(), is_data));
     case nlohmann::json::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
       for (const auto& item : json) {
-        HEW_ASSIGN(Value value, Convert(item, depth + 1));
+        HEW_ASSIGN(Value value, Convert(item, is_data, depth + 1));
         items.push_back(std::move(value));
       }
       return MakeSequence(Sequence::Type::kList, std::move(items));
@@ -41,8 +49,9 @@ Result<Value> Convert(const nlohmann::ordered_json& json, int depth) {
     case nlohmann::json::value_t::object: {
       auto dict = std::make_shared<Dict>();
       for (const auto& [key, item] : json.items()) {
-        HEW_ASSIGN(Value value, Convert(item, depth + 1));
-        HEW_RETURN_IF_ERROR(dict->Set(Value::FromText(key), std::move(value)));
+        const bool item_is_data = is_data && !(key == "role" && IsPlainWord(item));
+        HEW_ASSIGN(Value value, Convert(item, item_is_data, depth + 1));
+        HEW_RETURN_IF_ERROR(dict->Set(Value::FromText(MarkedText(key, is_data)), std::move(value)));
       }
       return Value::From(std::shared_ptr<const Dict>(std::move(dict)));
     }
@@ -67,7 +76,7 @@ class Dumper {
       case Kind::kFloat:
         return Append(FloatText(value.AsDouble()));
       case Kind::kText:
-        return AppendQuoted(value.AsText());
+        return AppendQuoted(value.AsText(), value.AsMarkedText().has_data());
       case Kind::kSequence:
         if (value.AsSequence().type == Sequence::Type::kList || value.AsSequence().type == Sequence::Type::kTuple) {
           return DumpArray(value.AsSequence().items, level);
@@ -81,7 +90,7 @@ class Dumper {
     return BadInput("Object of type {} is not JSON serializable", TypeName(value));
   }
 
-  std::string Take() { return std::move(out_); }
+  MarkedText Take() { return std::move(out_); }
 
  private:
   static std::string FloatText(double d) {
@@ -90,12 +99,12 @@ class Dumper {
     return FloatRepr(d);
   }
 
-  Status Append(std::string_view text) {
+  Status Append(std::string_view text, bool is_data = false) {
     if (out_.size() + text.size() > static_cast<uint64_t>(budget_->max_text_bytes())) {
       return budget_->ChargeText(out_.size() + text.size());
     }
     HEW_RETURN_IF_ERROR(budget_->Charge(static_cast<int64_t>(text.size() / 256)));
-    out_ += text;
+    out_.Append(text, is_data);
     return {};
   }
 
@@ -132,7 +141,7 @@ class Dumper {
     }
   }
 
-  Status AppendQuoted(std::string_view text) {
+  Status AppendQuoted(std::string_view text, bool is_data) {
     std::string quoted = "\"";
     for (size_t pos = 0; pos < text.size();) {
       const CodePoint c = DecodeAt(text, pos);
@@ -146,7 +155,7 @@ class Dumper {
       pos += c.bytes;
     }
     quoted += '"';
-    return Append(quoted);
+    return Append(quoted, is_data);
   }
 
   Status NewLine(int level) {
@@ -195,7 +204,8 @@ class Dumper {
       if (i > 0) HEW_RETURN_IF_ERROR(Append(options_.item_separator));
       HEW_RETURN_IF_ERROR(NewLine(level + 1));
       HEW_ASSIGN(const std::string key, KeyText(entries[i]->first));
-      HEW_RETURN_IF_ERROR(AppendQuoted(key));
+      const bool is_data = entries[i]->first.Is(Kind::kText) && entries[i]->first.AsMarkedText().has_data();
+      HEW_RETURN_IF_ERROR(AppendQuoted(key, is_data));
       HEW_RETURN_IF_ERROR(Append(options_.key_separator));
       HEW_RETURN_IF_ERROR(Dump(entries[i]->second, level + 1));
     }
@@ -218,14 +228,14 @@ class Dumper {
 
   const DumpOptions& options_;
   Budget* budget_;
-  std::string out_;
+  MarkedText out_;
 };
 
 }  // namespace
 
-Result<Value> FromJson(const nlohmann::ordered_json& json) { return Convert(json, 0); }
+Result<Value> FromJson(const nlohmann::ordered_json& json, bool is_data) { return Convert(json, is_data, 0); }
 
-Result<std::string> DumpJson(const Value& value, const DumpOptions& options, Budget* budget) {
+Result<MarkedText> DumpJson(const Value& value, const DumpOptions& options, Budget* budget) {
   Dumper dumper(options, budget);
   HEW_RETURN_IF_ERROR(dumper.Dump(value, 0));
   return dumper.Take();

@@ -9,8 +9,10 @@
 
 namespace hew::jinja {
 
-// An error for numbers beyond int64 and for nesting beyond kMaxNesting.
-Result<Value> FromJson(const nlohmann::ordered_json& json);
+// An error for numbers beyond int64 and for nesting beyond kMaxNesting. `is_data`: the texts in it, names included, are
+// marked as the caller's data; but a plain word as a message's role is not, since templates build tokens of it
+// ('<|' + role + '|>') and it spells none alone.
+Result<Value> FromJson(const nlohmann::ordered_json& json, bool is_data);
 
 // The settings of Python's json.dumps.
 struct DumpOptions {
@@ -20,6 +22,6 @@ struct DumpOptions {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
 };
-Result<std::string> DumpJson(const Value& value, const DumpOptions& options, Budget* budget);
+Result<MarkedText> DumpJson(const Value& value, const DumpOptions& options, Budget* budget);
 
 }  // namespace hew::jinja

@@ -20,24 +20,26 @@ Result<Value> MapText(Evaluator& e, const Value& self, const CallArguments& args
   HEW_RETURN_IF_ERROR(BoundArguments::Bind("text method", args, {}, 0));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));  // besides what MakeText takes: case is slow
   HEW_RETURN_IF_ERROR(e.budget()->ChargeScan(self.AsText().size() * 2));
-  return e.MakeText(kFunction(self.AsText()), self.IsSafeText());
+  return e.MakeText(MarkedText(kFunction(self.AsText()), self.AsMarkedText().has_data()), self.IsSafeText());
 }
 
 template <bool kLeft, bool kRight>
 Result<Value> Strip(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("strip", args, {"chars"}, 0));
   if (!bound.Given(0)) {
-    return e.MakeText(std::string(StripSpace(self.AsText(), kLeft, kRight)), self.IsSafeText());
+    return e.MakeText(self.AsMarkedText().Part(StripSpace(self.AsText(), kLeft, kRight)), self.IsSafeText());
   }
   HEW_ASSIGN(const std::string set, bound.Text(0, ""));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size() + set.size()));
-  return e.MakeText(std::string(StripSet(self.AsText(), set, kLeft, kRight)), self.IsSafeText());
+  return e.MakeText(self.AsMarkedText().Part(StripSet(self.AsText(), set, kLeft, kRight)), self.IsSafeText());
 }
 
-Result<Value> TextList(Evaluator& e, const std::vector<std::string_view>& parts, bool safe) {
+// `parts` are views into the text of `self`.
+Result<Value> TextList(Evaluator& e, const Value& self, const std::vector<std::string_view>& parts) {
   std::vector<Value> items;
   HEW_RETURN_IF_ERROR(e.budget()->Charge(static_cast<int64_t>(parts.size())));
-  for (const std::string_view part : parts) items.push_back(Value::FromText(std::string(part), safe));
+  for (const std::string_view part : parts)
+    items.push_back(Value::FromText(self.AsMarkedText().Part(part), self.IsSafeText()));
   return e.MakeList(std::move(items));
 }
 
@@ -46,11 +48,11 @@ Result<Value> Split(Evaluator& e, const Value& self, const CallArguments& args) 
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("split", args, {"sep", "maxsplit"}, 0));
   HEW_ASSIGN(const int64_t max, bound.Int(1, -1));
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(self.AsText().size()));
-  if (!bound.Given(0)) return TextList(e, SplitSpace(self.AsText(), max, kFromRight), self.IsSafeText());
+  if (!bound.Given(0)) return TextList(e, self, SplitSpace(self.AsText(), max, kFromRight));
   HEW_ASSIGN(const std::string separator, bound.Text(0, ""));
   HEW_RETURN_IF_ERROR(ChargeSearch(e, self.AsText(), separator, kFromRight));
   HEW_ASSIGN(const auto parts, SplitText(self.AsText(), separator, max, kFromRight));
-  return TextList(e, parts, self.IsSafeText());
+  return TextList(e, self, parts);
 }
 
 Result<Value> SplitIntoLines(Evaluator& e, const Value& self, const CallArguments& args) {
@@ -64,7 +66,7 @@ Result<Value> SplitIntoLines(Evaluator& e, const Value& self, const CallArgument
       lines[i] = std::string_view(lines[i].data(), static_cast<size_t>(next - lines[i].data()));
     }
   }
-  return TextList(e, lines, self.IsSafeText());
+  return TextList(e, self, lines);
 }
 
 // The part between two indices, as str.startswith and str.find see it.
@@ -105,10 +107,11 @@ Result<Value> StartsOrEnds(Evaluator& e, const Value& self, const CallArguments&
 Result<Value> Replace(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("replace", args, {"old", "new", "count"}, 2));
   HEW_ASSIGN(const std::string from, bound.Text(0, ""));
-  HEW_ASSIGN(std::string to, bound.Text(1, ""));
+  HEW_RETURN_IF_ERROR(bound.Text(1, ""));
+  MarkedText to = bound[1].AsMarkedText();
   HEW_ASSIGN(const int64_t count, bound.Int(2, -1));
   if (self.IsSafeText() && !bound[1].IsSafeText()) to = EscapeHtml(to);
-  HEW_ASSIGN(std::string out, ReplaceText(self.AsText(), from, to, count, e.budget()));
+  HEW_ASSIGN(MarkedText out, ReplaceText(self.AsMarkedText(), from, to, count, e.budget()));
   return e.MakeText(std::move(out), self.IsSafeText());
 }
 
@@ -147,14 +150,14 @@ Result<Value> Count(Evaluator& e, const Value& self, const CallArguments& args) 
 Result<Value> Join(Evaluator& e, const Value& self, const CallArguments& args) {
   HEW_ASSIGN(const auto bound, BoundArguments::Bind("join", args, {"iterable"}, 1));
   HEW_ASSIGN(const auto items, Iterate(bound[0], e.budget()));
-  std::string out;
+  MarkedText out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].Is(Kind::kText)) {
       return BadInput("join: item {}: expected str instance, {} found", i, TypeName(items[i]));
     }
-    if (i > 0) out += self.AsText();
+    if (i > 0) out.Append(self.AsMarkedText());
     const bool escape = self.IsSafeText() && !items[i].IsSafeText();
-    out += escape ? EscapeHtml(items[i].AsText()) : items[i].AsText();
+    out.Append(escape ? EscapeHtml(items[i].AsMarkedText()) : items[i].AsMarkedText());
     if (out.size() > static_cast<uint64_t>(e.limits().max_output_bytes)) break;  // refused below
   }
   return e.MakeText(std::move(out), self.IsSafeText());
@@ -171,7 +174,7 @@ Result<Value> RemoveAffix(Evaluator& e, const Value& self, const CallArguments& 
     else if (!kPrefix && text.substr(text.size() - affix.size()) == affix)
       text.remove_suffix(affix.size());
   }
-  return e.MakeText(std::string(text), self.IsSafeText());
+  return e.MakeText(self.AsMarkedText().Part(text), self.IsSafeText());
 }
 
 template <bool kFromRight>
@@ -180,12 +183,14 @@ Result<Value> Partition(Evaluator& e, const Value& self, const CallArguments& ar
   HEW_ASSIGN(const std::string separator, bound.Text(0, ""));
   if (separator.empty()) return BadInput("partition: empty separator");
   HEW_RETURN_IF_ERROR(ChargeSearch(e, self.AsText(), separator, kFromRight));
-  const std::string& text = self.AsText();
+  const MarkedText& marked = self.AsMarkedText();
+  const std::string_view text = marked.bytes();
   const size_t at = kFromRight ? text.rfind(separator) : FindText(text, separator);
   std::vector<Value> parts = {self, Value::FromText(""), Value::FromText("")};
   if (at != std::string::npos) {
-    parts = {Value::FromText(text.substr(0, at)), Value::FromText(separator),
-             Value::FromText(text.substr(at + separator.size()))};
+    parts = {Value::FromText(marked.Part(text.substr(0, at))),
+             Value::FromText(marked.Part(text.substr(at, separator.size()))),
+             Value::FromText(marked.Part(text.substr(at + separator.size())))};
   } else if (kFromRight) {
     std::swap(parts[0], parts[2]);
   }

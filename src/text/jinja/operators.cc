@@ -117,11 +117,13 @@ Result<Value> FloatArithmetic(Operator op, double a, double b) {
 Result<Value> AddTexts(const Value& a, const Value& b, Budget* budget) {
   const bool safe = a.IsSafeText() || b.IsSafeText();
   HEW_RETURN_IF_ERROR(budget->ChargeText(a.AsText().size() + b.AsText().size()));
-  if (!safe || a.IsSafeText() == b.IsSafeText()) return Value::FromText(a.AsText() + b.AsText(), safe);
-  std::string text = a.IsSafeText() ? a.AsText() : EscapeHtml(a.AsText());
-  text += b.IsSafeText() ? b.AsText() : EscapeHtml(b.AsText());
-  HEW_RETURN_IF_ERROR(budget->ChargeText(text.size()));
-  return Value::FromText(std::move(text), true);
+  const auto part = [safe](const Value& v) {
+    return safe && !v.IsSafeText() ? EscapeHtml(v.AsMarkedText()) : v.AsMarkedText();
+  };
+  MarkedText text = part(a);
+  text.Append(part(b));
+  if (safe) HEW_RETURN_IF_ERROR(budget->ChargeText(text.size()));
+  return Value::FromText(std::move(text), safe);
 }
 
 bool IsListOrTuple(const Value& v) {
@@ -143,10 +145,9 @@ Result<Value> Repeat(const Value& value, int64_t times, Budget* budget) {
     const std::string& text = value.AsText();
     if (__builtin_mul_overflow(text.size(), count, &size)) return Overflow();
     HEW_RETURN_IF_ERROR(budget->ChargeText(size));
-    std::string out;
-    out.reserve(size);
+    MarkedText out;
     if (!text.empty()) {
-      for (uint64_t i = 0; i < count; ++i) out += text;
+      for (uint64_t i = 0; i < count; ++i) out.Append(value.AsMarkedText());
     }
     return Value::FromText(std::move(out), value.IsSafeText());
   }
@@ -267,10 +268,10 @@ Result<Value> Slice(const Value& object, const Value& start, const Value& stop, 
     i += by;
   }
   if (is_text) {
-    std::string text;
+    MarkedText text;
     for (const int64_t i : picked) {
       const size_t begin = offsets[static_cast<size_t>(i)];
-      text.append(object.AsText(), begin, offsets[static_cast<size_t>(i) + 1] - begin);
+      text.AppendPart(object.AsMarkedText(), begin, offsets[static_cast<size_t>(i) + 1]);
     }
     HEW_RETURN_IF_ERROR(budget->ChargeText(text.size()));
     return Value::FromText(std::move(text), object.IsSafeText());
@@ -281,6 +282,8 @@ Result<Value> Slice(const Value& object, const Value& start, const Value& stop, 
   const bool is_tuple = object.AsSequence().type == Sequence::Type::kTuple;
   return MakeSequence(is_tuple ? Sequence::Type::kTuple : Sequence::Type::kList, std::move(items));
 }
+
+MarkedText EscapeHtml(const MarkedText& text) { return MarkedText(EscapeHtml(text.bytes()), text.has_data()); }
 
 std::string EscapeHtml(std::string_view text) {
   std::string out;

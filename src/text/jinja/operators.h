@@ -14,5 +14,6 @@ Result<bool> Compare(Operator op, const Value& a, const Value& b, Budget* budget
 Result<Value> Slice(const Value& object, const Value& start, const Value& stop, const Value& step, Budget* budget);
 // & < > " ' as entities, as MarkupSafe writes them.
 std::string EscapeHtml(std::string_view text);
+MarkedText EscapeHtml(const MarkedText& text);  // all of it is data if any of it was
 
 }  // namespace hew::jinja

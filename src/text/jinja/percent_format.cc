@@ -21,7 +21,11 @@ struct Directive {
 class Formatter {
  public:
   Formatter(const Value& format, const Value& values, Budget* budget)
-      : format_(format.AsText()), safe_(format.IsSafeText()), values_(values), budget_(budget) {}
+      : marked_(format.AsMarkedText()),
+        format_(marked_.bytes()),
+        safe_(format.IsSafeText()),
+        values_(values),
+        budget_(budget) {}
 
   Result<Value> Run() {
     const bool is_tuple = values_.Is(Kind::kSequence) && values_.AsSequence().type == Sequence::Type::kTuple;
@@ -32,7 +36,9 @@ class Formatter {
     }
     for (size_t i = 0; i < format_.size();) {
       if (format_[i] != '%') {
-        out_ += format_[i++];
+        const size_t next = std::min(format_.find('%', i), format_.size());
+        out_.AppendPart(marked_, i, next);
+        i = next;
         continue;
       }
       HEW_RETURN_IF_ERROR(ReadDirective(&++i));
@@ -82,14 +88,14 @@ class Formatter {
     if (*i >= format_.size()) return BadInput("incomplete format");
     d.type = format_[(*i)++];
     if (d.type == '%') {
-      out_ += '%';
+      out_.AppendPart(marked_, *i - 1, *i);
       return {};
     }
     if (argument == nullptr) {
       if (next_ >= arguments_.size()) return BadInput("not enough arguments for format string");
       argument = &arguments_[next_++];
     }
-    HEW_ASSIGN(const std::string text, Convert(d, *argument));
+    HEW_ASSIGN(const MarkedText text, Convert(d, *argument));
     return Pad(d, text);
   }
 
@@ -101,23 +107,25 @@ class Formatter {
     return {};
   }
 
-  Result<std::string> Convert(const Directive& d, const Value& value) {
+  Result<MarkedText> Convert(const Directive& d, const Value& value) {
     switch (d.type) {
       case 's':
       case 'r':
       case 'a': {
-        HEW_ASSIGN(std::string text, d.type == 's' ? ToText(value, budget_) : Repr(value, budget_));
+        HEW_ASSIGN(MarkedText text, d.type == 's' ? ToText(value, budget_) : Repr(value, budget_));
         if (safe_ && !value.IsSafeText()) text = EscapeHtml(text);
         if (d.precision < 0) return text;
-        const auto offsets = CodePointOffsets(text);
-        return text.substr(0, offsets[std::min(offsets.size() - 1, static_cast<size_t>(d.precision))]);
+        const auto offsets = CodePointOffsets(text.bytes());
+        MarkedText cut;
+        cut.AppendPart(text, 0, offsets[std::min(offsets.size() - 1, static_cast<size_t>(d.precision))]);
+        return cut;
       }
       case 'c':
-        if (value.Is(Kind::kText) && CodePointCount(value.AsText()) == 1) return value.AsText();
+        if (value.Is(Kind::kText) && CodePointCount(value.AsText()) == 1) return value.AsMarkedText();
         if (value.IsIntegral() && value.AsInt() >= 0 && value.AsInt() < 0xD800) {
           std::string text;
           AppendUtf8(static_cast<uint32_t>(value.AsInt()), &text);
-          return text;
+          return MarkedText(std::move(text), true);
         }
         return BadInput("%c requires int or char");
       case 'd':
@@ -126,17 +134,22 @@ class Formatter {
       case 'x':
       case 'X':
       case 'o':
-        return ConvertInteger(d, value);
+        return Number(ConvertInteger(d, value));
       case 'e':
       case 'E':
       case 'f':
       case 'F':
       case 'g':
       case 'G':
-        return ConvertFloat(d, value);
+        return Number(ConvertFloat(d, value));
       default:
         return BadInput("unsupported format character '{}'", d.type);
     }
+  }
+
+  static Result<MarkedText> Number(Result<std::string> digits) {
+    if (!digits) return tl::unexpected(std::move(digits).error());
+    return MarkedText(*std::move(digits));
   }
 
   static std::string Sign(const Directive& d, bool negative) {
@@ -174,29 +187,33 @@ class Formatter {
     return Sign(d, std::signbit(number)) + std::string(buffer, static_cast<size_t>(length));
   }
 
-  Status Pad(const Directive& d, const std::string& text) {
+  Status Pad(const Directive& d, const MarkedText& marked) {
+    const std::string& text = marked.bytes();
     const size_t length = CodePointCount(text);
     const size_t missing = static_cast<size_t>(d.width) > length ? static_cast<size_t>(d.width) - length : 0;
     HEW_RETURN_IF_ERROR(budget_->ChargeText(out_.size() + text.size() + missing));
     const bool number = d.type != 's' && d.type != 'r' && d.type != 'a' && d.type != 'c';
     if (d.left) {
-      out_ += text + std::string(missing, ' ');
+      out_.Append(marked);
+      out_.Append(std::string(missing, ' '));
     } else if (d.zero && number) {
       const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
-      out_ += text.substr(0, sign) + std::string(missing, '0') + text.substr(sign);
+      out_.Append(text.substr(0, sign) + std::string(missing, '0') + text.substr(sign));
     } else {
-      out_ += std::string(missing, ' ') + text;
+      out_.Append(std::string(missing, ' '));
+      out_.Append(marked);
     }
     return {};
   }
 
+  const MarkedText& marked_;
   const std::string& format_;
   const bool safe_;
   const Value& values_;
   Budget* budget_;
   std::vector<Value> arguments_;
   size_t next_ = 0;
-  std::string out_;
+  MarkedText out_;
 };
 
 }  // namespace

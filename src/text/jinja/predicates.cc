@@ -77,7 +77,8 @@ Result<bool> ApplyOther(Evaluator& e, std::string_view name, const Value& input,
   }
   HEW_RETURN_IF_ERROR(BoundArguments::Bind(name, args, {}, 0));
   if (name == "odd" || name == "even") return HasRemainder(e, input, Value::Int(2), name == "odd" ? 1 : 0);
-  HEW_ASSIGN(const std::string text, ToText(input, e.budget()));
+  HEW_ASSIGN(const MarkedText marked, ToText(input, e.budget()));
+  const std::string& text = marked.bytes();
   HEW_RETURN_IF_ERROR(e.budget()->ChargeText(text.size()));
   if (name == "filter") return IsFilter(text);
   if (name == "test") return IsPredicate(text);

@@ -12,10 +12,10 @@ Result<Template> Template::Parse(std::string_view source, std::string name) {
 }
 
 Result<RenderedTemplate> Template::Render(const nlohmann::ordered_json& context, const JinjaClock& now,
-                                          const JinjaLimits& limits) const {
+                                          const JinjaLimits& limits, const nlohmann::ordered_json& data) const {
   if (!context.is_object()) return BadInput("{}: expected an object as context, found {}", name_, context.type_name());
   jinja::Evaluator evaluator(*ast_, now, limits);
-  auto rendered = evaluator.Run(context);
+  auto rendered = evaluator.Run(context, data);
   if (!rendered) {
     Error error = std::move(rendered).error();
     // One line, whatever a template says in raise_exception.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/byte_span.h"
 #include "text/jinja/clock.h"
 
 namespace hew {
@@ -33,8 +34,11 @@ struct JinjaLimits {
 
 struct RenderedTemplate {
   std::string text;
+  // The bytes that came out of `data`, in order and apart from each other; an operation that mixes texts beyond telling
+  // (upper, escape) makes all that it gives data.
+  std::vector<ByteSpan> data_spans;
   // Byte ranges [begin, end) of text that were made inside {% generation %}.
-  std::vector<std::pair<size_t, size_t>> generation_spans;
+  std::vector<ByteSpan> generation_spans;
 };
 
 class Template {
@@ -42,9 +46,11 @@ class Template {
   // `name` begins every error, of Parse and of Render: "name: line N: ...".
   static Result<Template> Parse(std::string_view source, std::string name);
 
-  // `context` is an object: the variables of the template. Thread-safe.
+  // `context` and `data` are objects: the variables of the template; those in `data` (which win) are what a caller
+  // sent, and their texts are followed into the output. Thread-safe.
   Result<RenderedTemplate> Render(const nlohmann::ordered_json& context, const JinjaClock& now,
-                                  const JinjaLimits& limits = {}) const;
+                                  const JinjaLimits& limits = {},
+                                  const nlohmann::ordered_json& data = nlohmann::ordered_json::object()) const;
 
  private:
   Template(std::shared_ptr<const jinja::Ast> ast, std::string name) : ast_(std::move(ast)), name_(std::move(name)) {}

@@ -6,8 +6,9 @@
 
 namespace hew::jinja {
 
-Result<std::string> ReplaceText(std::string_view text, std::string_view from, std::string_view to, int64_t count,
-                                Budget* budget) {
+Result<MarkedText> ReplaceText(const MarkedText& marked, std::string_view from, const MarkedText& to, int64_t count,
+                               Budget* budget) {
+  const std::string_view text = marked.bytes();
   const auto limit = count < 0 ? text.size() + 1 : static_cast<uint64_t>(count);
   uint64_t times = 0;
   if (from.empty()) {
@@ -20,24 +21,24 @@ Result<std::string> ReplaceText(std::string_view text, std::string_view from, st
   uint64_t added = 0;
   if (__builtin_mul_overflow(times, to.size(), &added)) added = UINT64_MAX / 2;
   HEW_RETURN_IF_ERROR(budget->ChargeText(text.size() + added));
-  std::string out;
+  MarkedText out;
   size_t pos = 0;
   for (uint64_t i = 0; i < times; ++i) {
     if (from.empty()) {  // before each character, and at the end
-      out += to;
+      out.Append(to);
       if (pos < text.size()) {
         const size_t bytes = DecodeAt(text, pos).bytes;
-        out += text.substr(pos, bytes);
+        out.AppendPart(marked, pos, pos + bytes);
         pos += bytes;
       }
       continue;
     }
     const size_t at = FindText(text, from, pos);
-    out += text.substr(pos, at - pos);
-    out += to;
+    out.AppendPart(marked, pos, at);
+    out.Append(to);
     pos = at + from.size();
   }
-  out += text.substr(pos);
+  out.AppendPart(marked, pos, text.size());
   return out;
 }
 

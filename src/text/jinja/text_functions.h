@@ -10,8 +10,8 @@
 namespace hew::jinja {
 
 // str.replace; at most `count` times, all if negative.
-Result<std::string> ReplaceText(std::string_view text, std::string_view from, std::string_view to, int64_t count,
-                                Budget* budget);
+Result<MarkedText> ReplaceText(const MarkedText& text, std::string_view from, const MarkedText& to, int64_t count,
+                               Budget* budget);
 // str.split and str.rsplit (`from_right`); at most `max` cuts, all if negative. An empty separator is an error.
 Result<std::vector<std::string_view>> SplitText(std::string_view text, std::string_view separator, int64_t max,
                                                 bool from_right);

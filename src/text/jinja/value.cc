@@ -13,8 +13,8 @@ Value Value::MakeUndefined(std::string message) {
   return Value(Data(Undefined{std::make_shared<const std::string>(std::move(message))}));
 }
 
-Value Value::FromText(std::string bytes, bool safe) {
-  return Value(Data(std::make_shared<const hew::jinja::Text>(hew::jinja::Text{std::move(bytes), safe})));
+Value Value::FromText(MarkedText text, bool safe) {
+  return Value(Data(std::make_shared<const hew::jinja::Text>(hew::jinja::Text{std::move(text), safe})));
 }
 
 std::string Value::UndefinedMessage() const {
@@ -254,7 +254,8 @@ Result<std::vector<Value>> Iterate(const Value& value, Budget* budget) {
       HEW_RETURN_IF_ERROR(budget->ChargeItems(text.size()));
       for (size_t pos = 0; pos < text.size();) {
         const size_t bytes = DecodeAt(text, pos).bytes;
-        items.push_back(Value::FromText(text.substr(pos, bytes), value.IsSafeText()));
+        const auto character = std::string_view(text).substr(pos, bytes);
+        items.push_back(Value::FromText(value.AsMarkedText().Part(character), value.IsSafeText()));
         pos += bytes;
       }
       return items;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/jinja/marked_text.h"
 
 namespace hew::jinja {
 
@@ -55,7 +56,7 @@ inline constexpr int kMaxNesting = 200;
 
 class Value;
 struct Text {
-  std::string bytes;
+  MarkedText marked;
   bool safe = false;  // Python's Markup: adding unsafe text escapes it
 };
 struct Undefined {
@@ -77,7 +78,9 @@ class Value {
   static Value Bool(bool b) { return Value(Data(b)); }
   static Value Int(int64_t i) { return Value(Data(i)); }
   static Value Float(double d) { return Value(Data(d)); }
-  static Value FromText(std::string bytes, bool safe = false);
+  static Value FromText(MarkedText text, bool safe = false);
+  // The template's own text.
+  static Value FromText(std::string bytes, bool safe = false) { return FromText(MarkedText(std::move(bytes)), safe); }
   static Value From(std::shared_ptr<Sequence> s) { return Value(Data(std::move(s))); }
   static Value From(std::shared_ptr<const Dict> d) { return Value(Data(std::move(d))); }
   static Value From(std::shared_ptr<Namespace> n) { return Value(Data(std::move(n))); }
@@ -93,7 +96,8 @@ class Value {
   bool AsBool() const { return std::get<bool>(data_); }
   int64_t AsInt() const { return Is(Kind::kBool) ? (AsBool() ? 1 : 0) : std::get<int64_t>(data_); }  // bool or int
   double AsDouble() const { return Is(Kind::kFloat) ? std::get<double>(data_) : static_cast<double>(AsInt()); }
-  const std::string& AsText() const { return std::get<std::shared_ptr<const Text>>(data_)->bytes; }
+  const std::string& AsText() const { return AsMarkedText().bytes(); }
+  const MarkedText& AsMarkedText() const { return std::get<std::shared_ptr<const Text>>(data_)->marked; }
   bool IsSafeText() const { return Is(Kind::kText) && std::get<std::shared_ptr<const Text>>(data_)->safe; }
   Sequence& AsSequence() const { return *std::get<std::shared_ptr<Sequence>>(data_); }
   const Dict& AsDict() const { return *std::get<std::shared_ptr<const Dict>>(data_); }
@@ -160,8 +164,8 @@ Result<std::string> HashKey(const Value& value);
 std::string_view TypeName(const Value& value);
 bool Truth(const Value& value);
 // str(value) and repr(value). Namespaces and shared containers may print far larger than they are: bounded by `budget`.
-Result<std::string> ToText(const Value& value, Budget* budget);
-Result<std::string> Repr(const Value& value, Budget* budget);
+Result<MarkedText> ToText(const Value& value, Budget* budget);
+Result<MarkedText> Repr(const Value& value, Budget* budget);
 // ==
 Result<bool> Equal(const Value& a, const Value& b, Budget* budget);
 // How <, <=, > and >= see a and b; an error for types that have no order.

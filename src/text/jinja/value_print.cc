@@ -25,7 +25,8 @@ class Printer {
       case Kind::kFloat:
         return Append(FloatRepr(value.AsDouble()));
       case Kind::kText:
-        return Append(value.IsSafeText() ? "Markup(" + QuotePython(value.AsText()) + ")" : QuotePython(value.AsText()));
+        return Append(value.IsSafeText() ? "Markup(" + QuotePython(value.AsText()) + ")" : QuotePython(value.AsText()),
+                      value.AsMarkedText().has_data());
       case Kind::kSequence:
         return PrintSequence(value.AsSequence());
       case Kind::kDict:
@@ -41,15 +42,15 @@ class Printer {
     return {};
   }
 
-  std::string Take() { return std::move(out_); }
+  MarkedText Take() { return std::move(out_); }
 
  private:
-  Status Append(std::string_view text) {
+  Status Append(std::string_view text, bool is_data = false) {
     if (out_.size() + text.size() > static_cast<uint64_t>(budget_->max_text_bytes())) {
       return budget_->ChargeText(out_.size() + text.size());
     }
     HEW_RETURN_IF_ERROR(budget_->Charge(static_cast<int64_t>(text.size() / 256)));
-    out_ += text;
+    out_.Append(text, is_data);
     return {};
   }
 
@@ -118,21 +119,21 @@ class Printer {
   }
 
   Budget* budget_;
-  std::string out_;
+  MarkedText out_;
   int namespaces_ = 0;
 };
 
 }  // namespace
 
-Result<std::string> Repr(const Value& value, Budget* budget) {
+Result<MarkedText> Repr(const Value& value, Budget* budget) {
   Printer printer(budget);
   HEW_RETURN_IF_ERROR(printer.Print(value));
   return printer.Take();
 }
 
-Result<std::string> ToText(const Value& value, Budget* budget) {
-  if (value.Is(Kind::kText)) return value.AsText();
-  if (value.Is(Kind::kUndefined)) return std::string();
+Result<MarkedText> ToText(const Value& value, Budget* budget) {
+  if (value.Is(Kind::kText)) return value.AsMarkedText();
+  if (value.Is(Kind::kUndefined)) return MarkedText();
   return Repr(value, budget);
 }
 

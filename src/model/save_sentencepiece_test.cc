@@ -1,0 +1,105 @@
+// A SentencePiece tokenizer gives the same ids after it changed its file format, there and back.
+#include "model/save_sentencepiece.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/test_folder.h"
+#include "model/save_tokenizer.h"
+#include "text/tokenizer.h"
+
+namespace hew {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+const Json& Golden() {
+  static const Json cases =
+      ParseJson(ReadFile(HEW_SOURCE_DIR "/tests/golden/tokenizer/sp_cases.json").value(), "sp_cases.json").value();
+  return cases;
+}
+
+const Json& Named(const std::string& name) {
+  for (const auto& one : Golden()) {
+    if (one["name"] == name) return one;
+  }
+  return Golden()[0];
+}
+
+void ExpectSameIds(const Tokenizer& a, const Tokenizer& b) {
+  for (const auto& text : Named("spm")["texts"]) {
+    const auto t = text["text"].get<std::string>();
+    for (const bool parse : {false, true}) {
+      const EncodeOptions options{.add_special = true, .parse_special = parse};
+      EXPECT_EQ(a.Encode(t, options), b.Encode(t, options)) << t;
+    }
+    EXPECT_EQ(a.Decode(a.Encode(t)), b.Decode(b.Encode(t))) << t;
+  }
+  EXPECT_EQ(a.bos(), b.bos());
+  EXPECT_EQ(a.eos(), b.eos());
+}
+
+GgufMetadata SpmMetadata(bool space_prefix) {
+  const Json& json = Named("spm")["metadata"];
+  GgufMetadata metadata;
+  metadata.Set("tokenizer.ggml.model", std::string("llama"));
+  metadata.Set("tokenizer.ggml.tokens", GgufArray(json["tokenizer.ggml.tokens"].get<Texts>()));
+  metadata.Set("tokenizer.ggml.token_type", GgufArray(json["tokenizer.ggml.token_type"].get<std::vector<int32_t>>()));
+  metadata.Set("tokenizer.ggml.scores", GgufArray(json["tokenizer.ggml.scores"].get<std::vector<float>>()));
+  metadata.Set("tokenizer.ggml.add_space_prefix", space_prefix);
+  return metadata;
+}
+
+TEST(SaveSentencePiece, FromGgufAndBack) {
+  for (const bool space_prefix : {true, false}) {
+    const GgufMetadata metadata = SpmMetadata(space_prefix);
+    const auto original = Tokenizer::FromGguf(metadata, "m.gguf").value();
+    const auto files = TokenizerFilesFromGguf(metadata, "m.gguf");
+    ASSERT_TRUE(files) << files.error().message;
+    TestFolder folder;
+    for (const auto& file : *files) folder.Put(file.name, file.content);
+    const auto opened = Tokenizer::Open(folder.Path("tokenizer.json"));
+    ASSERT_TRUE(opened) << opened.error().message;
+    ExpectSameIds(*original, **opened);
+
+    GgufMetadata again;
+    const auto status = TokenizerToGguf(folder.Path("."), Json::object(), original->vocab_size() + 3,
+                                        &again);  // the embedding may be larger
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_EQ(*again.GetString("tokenizer.ggml.model"), "llama");
+    EXPECT_EQ(*again.GetBoolOr("tokenizer.ggml.add_space_prefix", !space_prefix), space_prefix);
+    const auto back = Tokenizer::FromGguf(again, "again.gguf");
+    ASSERT_TRUE(back) << back.error().message;
+    ExpectSameIds(*original, **back);
+  }
+}
+
+TEST(SaveSentencePiece, FromFoldersAsModelsHaveThem) {
+  for (const char* name : {"llama-legacy", "gemma"}) {
+    TestFolder folder;
+    folder.Put("tokenizer.json", Named(name)["tokenizer"].dump());
+    folder.Put("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})");
+    const auto original = Tokenizer::Open(folder.Path("tokenizer.json")).value();
+    GgufMetadata metadata;
+    const auto status = TokenizerToGguf(folder.Path("."), Json::object(), original->vocab_size(), &metadata);
+    ASSERT_TRUE(status) << status.error().message;
+    ExpectSameIds(*original, *Tokenizer::FromGguf(metadata, "m.gguf").value());
+  }
+}
+
+TEST(SaveSentencePiece, KnowsWhatSentencePieceDoes) {
+  for (const bool prefix : {true, false}) {
+    EXPECT_EQ(SentencePieceSpacePrefix(SentencePieceNormalizerJson(prefix), nullptr), prefix);
+  }
+  const Json metaspace =
+      Json::parse(R"({"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": false})");
+  EXPECT_EQ(SentencePieceSpacePrefix(nullptr, metaspace), true);
+  Json cuts = metaspace;
+  cuts["split"] = true;
+  EXPECT_EQ(SentencePieceSpacePrefix(nullptr, cuts), std::nullopt);
+  EXPECT_EQ(SentencePieceSpacePrefix(Json::parse(R"({"type": "NFC"})"), nullptr), std::nullopt);
+  EXPECT_EQ(SentencePieceSpacePrefix(nullptr, nullptr), std::nullopt);
+}
+
+}  // namespace
+}  // namespace hew
