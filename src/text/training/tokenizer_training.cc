@@ -74,7 +74,7 @@ class Counter {
         pool_, texts,
         [&](std::string_view piece, const std::function<void(std::string_view)>& take) {
           special_.Split(
-              piece, true, [&](std::string_view text) { split(text, take); }, [](int32_t) {});
+              piece, {.parse = true}, [&](std::string_view text) { split(text, take); }, [](int32_t) {});
         },
         progress);
     if (words.empty()) return BadInput("data: expected text, found none");
@@ -102,7 +102,7 @@ Result<TrainedTokenizer> TrainBpeTokenizer(const ThreadPool& pool, std::span<con
   HEW_ASSIGN(const auto patterns, PatternsOf(training.pattern));
   HEW_ASSIGN(const PreTokenizer pre, MakePreTokenizer(patterns));
   HEW_ASSIGN(const auto words, Counter(pool, training).Count(texts, [&](std::string_view text, const auto& take) {
-    pre.Split(text, take);
+    pre.Split(text, true, take);
   }));
   HEW_RETURN_IF_ERROR(CheckCancelled(training));
   BpeTraining bpe;
