@@ -1,7 +1,6 @@
 #include "text/special_tokens.h"
 
 #include <algorithm>
-#include <map>
 
 #include "text/unicode.h"
 
@@ -22,36 +21,24 @@ void SpecialTokens::Add(SpecialToken token) {
 void SpecialTokens::Finish() {
   std::stable_sort(tokens_.begin(), tokens_.end(),
                    [](const auto& a, const auto& b) { return a.text.size() > b.text.size(); });
-  edges_.clear();
-  token_at_node_.assign(1, -1);
+  std::vector<std::pair<std::string_view, int32_t>> words;
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    uint32_t node = 0;
-    for (unsigned char byte : tokens_[i].text) {
-      const auto [edge, fresh] =
-          edges_.emplace(uint64_t{node} << 8 | byte, static_cast<uint32_t>(token_at_node_.size()));
-      if (fresh) token_at_node_.push_back(-1);
-      node = edge->second;
-    }
-    if (token_at_node_[node] < 0) token_at_node_[node] = static_cast<int32_t>(i);
+    words.emplace_back(tokens_[i].text, static_cast<int32_t>(i));
     begins_[static_cast<unsigned char>(tokens_[i].text[0])] = true;
   }
+  trie_ = Trie(std::move(words));
 }
 
 template <typename Fn>
 void SpecialTokens::ForEachAt(std::string_view text, size_t at, Fn fn) const {
   if (!begins_[static_cast<unsigned char>(text[at])]) return;
-  uint32_t node = 0;
-  for (size_t i = at; i < text.size(); ++i) {
-    const auto edge = edges_.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
-    if (edge == edges_.end()) return;
-    node = edge->second;
-    if (token_at_node_[node] >= 0) fn(static_cast<uint32_t>(token_at_node_[node]), i + 1);
-  }
+  trie_.ForEachPrefix(text.substr(at),
+                      [&](size_t bytes, int32_t token) { fn(static_cast<uint32_t>(token), at + bytes); });
 }
 
 std::optional<int32_t> SpecialTokens::Find(std::string_view text) const {
   std::optional<int32_t> id;
-  if (text.empty() || token_at_node_.empty()) return id;
+  if (text.empty()) return id;
   ForEachAt(text, 0, [&](uint32_t token, size_t end) {
     if (end == text.size()) id = tokens_[token].id;
   });
@@ -60,27 +47,40 @@ std::optional<int32_t> SpecialTokens::Find(std::string_view text) const {
 
 std::vector<SpecialTokens::Found> SpecialTokens::FindLongestFirst(std::string_view text,
                                                                   const ControlRule& control) const {
-  std::vector<Found> candidates;
+  std::vector<bool> occurs(tokens_.size());
   for (size_t at = 0; at < text.size(); ++at) {
-    ForEachAt(text, at, [&](uint32_t token, size_t end) {
-      if (!tokens_[token].control || control.Takes(at, end)) candidates.push_back({at, end, token});
-    });
+    ForEachAt(text, at, [&](uint32_t token, size_t) { occurs[token] = true; });
   }
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const Found& a, const Found& b) { return a.token < b.token; });
-  std::map<size_t, Found> taken;  // by begin; no two overlap
-  for (Found found : candidates) {
-    const auto next = taken.lower_bound(found.begin);
-    if (next != taken.end() && next->second.begin < found.end) continue;
-    if (next != taken.begin() && std::prev(next)->second.end > found.begin) continue;
-    const size_t free_to = next == taken.end() ? text.size() : next->first;
-    const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-    while (tokens_[found.token].strip_right && found.end < free_to && is_space(text[found.end])) ++found.end;
-    taken.emplace_hint(next, found.begin, found);
+  // The text in pieces: what was found, and between that what is free.
+  constexpr uint32_t kFree = UINT32_MAX;
+  std::vector<Found> pieces = {{0, text.size(), kFree}}, next;
+  for (uint32_t i = 0; i < tokens_.size(); ++i) {
+    const SpecialToken& token = tokens_[i];
+    if (!occurs[i] || (token.control && !control.parse)) continue;
+    next.clear();
+    for (Found piece : pieces) {
+      const std::string_view free = text.substr(0, piece.end);
+      size_t at = piece.token == kFree ? piece.begin : piece.end;  // where to look on
+      while (piece.end - at >= token.text.size()) {
+        const size_t begin = free.find(token.text, at);
+        if (begin == std::string_view::npos) break;
+        at = begin + token.text.size();
+        if (token.control && Touches(control.data, begin, at)) {
+          at = begin + 1;
+          continue;
+        }
+        const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+        while (token.strip_right && at < piece.end && is_space(text[at])) ++at;
+        if (begin > piece.begin) next.push_back({piece.begin, begin, kFree});
+        next.push_back({begin, at, i});
+        piece.begin = at;
+      }
+      if (piece.end > piece.begin) next.push_back(piece);
+    }
+    pieces.swap(next);
   }
-  std::vector<Found> result;
-  for (const auto& [begin, found] : taken) result.push_back(found);
-  return result;
+  std::erase_if(pieces, [](const Found& piece) { return piece.token == kFree; });
+  return pieces;
 }
 
 std::vector<SpecialTokens::Found> SpecialTokens::FindLeftmost(std::string_view text, const ControlRule& control) const {

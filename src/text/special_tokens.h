@@ -8,10 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "text/byte_span.h"
+#include "text/trie.h"
 
 namespace hew {
 
@@ -61,10 +61,8 @@ class SpecialTokens {
 
   Order order_;
   std::vector<SpecialToken> tokens_;  // longest first once finished
-  // A trie: nodes are numbers (0 the root), edges keyed by node << 8 | byte.
-  std::unordered_map<uint64_t, uint32_t> edges_;
-  std::vector<int32_t> token_at_node_;  // -1: none ends here
-  std::array<bool, 256> begins_{};      // bytes that a token begins with
+  Trie trie_;                         // of their texts, to their places in tokens_
+  std::array<bool, 256> begins_{};    // bytes that a token begins with
 };
 
 }  // namespace hew
