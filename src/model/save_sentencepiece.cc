@@ -4,7 +4,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "text/word_model.h"
+#include "formats/sentencepiece_spelling.h"
 
 namespace hew {
 namespace {

@@ -4,10 +4,10 @@
 #include <unordered_map>
 
 #include "base/file.h"
+#include "formats/sentencepiece_spelling.h"
 #include "model/save_pretokenizer.h"
 #include "model/save_sentencepiece.h"
 #include "model/save_tokenizer.h"
-#include "text/word_model.h"
 
 namespace hew {
 namespace {

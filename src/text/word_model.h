@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "formats/sentencepiece_spelling.h"
+
 namespace hew {
 
 class WordModel {
@@ -18,12 +20,6 @@ class WordModel {
   virtual std::optional<int32_t> Find(std::string_view spelling) const = 0;
 };
 
-// SentencePiece's sign for a space, U+2581.
-inline constexpr std::string_view kSpaceSign = "\xE2\x96\x81";
-
-// "<0x0A>" is the token of one byte.
-std::string ByteTokenSpelling(uint8_t byte);
-std::optional<uint8_t> ByteOfToken(std::string_view spelling);
 // Every `from` in `text` as `to`.
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to);
 
