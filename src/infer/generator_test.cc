@@ -14,15 +14,18 @@ using test::LogitsOf;
 using test::RandomIds;
 using test::TinyModel;
 
-// A vocabulary of 70: bytes of a text that has a three-byte character, so that tokens are not whole characters.
+// A vocabulary of 70, some of whose tokens are bytes of a three-byte character: tokens are not whole characters.
 class PieceTokenizer : public Tokenizer {
  public:
-  explicit PieceTokenizer(std::vector<int32_t> ends = {}) { end_ids_ = std::move(ends); }
+  explicit PieceTokenizer(std::vector<int32_t> ends = {}, int32_t byte_ids = 3) : byte_ids_(byte_ids) {
+    end_ids_ = std::move(ends);
+  }
   std::vector<int32_t> Encode(std::string_view, EncodeOptions) const override { return {}; }
   std::string TokenBytes(int32_t id, bool special) const override {
     if (IsSpecial(id)) return special ? "<end>" : "";
     static const std::string kKorean = "배";
-    return id < 3 ? std::string(1, kKorean[static_cast<size_t>(id)]) : std::string(1, static_cast<char>('0' + id));
+    return id < byte_ids_ ? std::string(1, kKorean[static_cast<size_t>(id % 3)])
+                          : std::string(1, static_cast<char>('0' + id));
   }
   int64_t vocab_size() const override { return 70; }
   std::string_view kind() const override { return "pieces"; }
@@ -30,6 +33,9 @@ class PieceTokenizer : public Tokenizer {
     return std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end();
   }
   std::optional<int32_t> TokenId(std::string_view) const override { return std::nullopt; }
+
+ private:
+  int32_t byte_ids_;  // ids below are bytes of the character, the others ASCII
 };
 
 class GeneratorTest : public testing::Test {
@@ -107,7 +113,8 @@ TEST_F(GeneratorTest, StopTextEndsTheAnswerAndIsNeverShown) {
 }
 
 TEST_F(GeneratorTest, StreamsWholeCharactersThatAddUpToTheText) {
-  Generator generator(MakeEngine(plain_, 400));
+  const PieceTokenizer bytes({}, 60);
+  Generator generator(MakeEngine(bytes, 400));
   GenerateRequest request = Request(300);
   request.sampling.temperature = 2;  // says all kinds of bytes
   request.sampling.top_k = 0;
@@ -221,7 +228,9 @@ TEST_F(GeneratorTest, ScoresAndNextTokensAreTheDecodersLogits) {
   double sum = 0;
   for (size_t i = 0; i < next->size(); ++i) {
     sum += std::exp((*next)[i].logprob);
-    if (i > 0) EXPECT_LE((*next)[i].logprob, (*next)[i - 1].logprob);
+    if (i > 0) {
+      EXPECT_LE((*next)[i].logprob, (*next)[i - 1].logprob);
+    }
   }
   EXPECT_NEAR(sum, 1, 1e-5);
   EXPECT_EQ((*next)[0].id, ArgMax({logits.view().f32(499), 70}));
