@@ -49,7 +49,7 @@ int RunCli(int argc, char** argv) {
   AddBenchCommand(app, context);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
-  const auto named = [&](CLI::App* command) { return command->get_name() == argv[1]; };
+  const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };
   if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
     std::fprintf(stderr, "hew: '%s' is no command (see hew --help)\n", argv[1]);
     return kExitBadInput;
