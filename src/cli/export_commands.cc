@@ -37,9 +37,9 @@ Result<SaveOptions> ParseOptions(const ExportOptions& options) {
   HEW_ASSIGN(save.max_shard_bytes, ParseSize(options.max_shard_size));
   save.progress = [bar = std::shared_ptr<Progress>()](uint64_t done, uint64_t total) mutable -> Status {
     constexpr uint64_t kMegabyte = 1'000'000;
-    const auto megabytes = [](uint64_t bytes) { return static_cast<int64_t>((bytes + kMegabyte - 1) / kMegabyte); };
-    if (!bar) bar = std::make_shared<Progress>("writing (MB)", megabytes(total));
-    bar->Update(megabytes(done));
+    const auto all = static_cast<int64_t>((total + kMegabyte - 1) / kMegabyte);
+    if (!bar) bar = std::make_shared<Progress>("writing (MB)", all);
+    bar->Update(done == total ? all : static_cast<int64_t>(done / kMegabyte));
     if (done == total) bar.reset();  // what is said next begins a line of its own
     return {};
   };

@@ -177,7 +177,7 @@ TEST(CodecSearch, ZerosAndConstantsKeepTheirValue) {
 TEST(CodecSearch, EncodedRowsStay) {
   for (DType type : kSearched) {
     const std::vector<float> once = ThereAndBack(type, QualityValues()), twice = ThereAndBack(type, once);
-    EXPECT_LT(RelativeError(once, twice, false), 0.15 * RelativeError(QualityValues(), once, false)) << NameOf(type);
+    EXPECT_LT(RelativeError(once, twice, false), 0.25 * RelativeError(QualityValues(), once, false)) << NameOf(type);
   }
 }
 
