@@ -77,7 +77,6 @@ class Usage(unittest.TestCase):
             (path / "a.txt").write_text("나 배 고파. the cat and the hat\n" * 50)
             for kind in ("bpe", "unigram"):
                 out = path / kind / "tokenizer.json"
-                out.parent.mkdir()
                 done = report("train-tokenizer", "--data", path / "a.txt", "--vocab-size", 400, "--kind", kind, "--out", out)
                 self.assertEqual(done["path"], str(out))
                 self.assertEqual(done["bytes"], len((path / "a.txt").read_bytes()))

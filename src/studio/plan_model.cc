@@ -42,6 +42,7 @@ Status TakeModel(const std::string& path, PlanRequest* request) {
     HEW_ASSIGN(const GgufFile file, GgufFile::Open(path));
     HEW_ASSIGN(const ModelConfig config, ConfigFromGguf(file.metadata(), path));
     request->shape = ShapeOf(config);
+    request->shape->tied = file.Find("output.weight") == nullptr;  // the metadata does not say
     request->base_bytes = static_cast<double>(file.file_bytes());
     return {};
   }

@@ -26,7 +26,8 @@ std::string Long(double seconds) {
 
 std::string Money(double dollars) {
   if (dollars <= 0) return "-";
-  return dollars < 1000 ? fmt::format("${:.2f}", dollars) : "$" + Spoken(dollars);
+  if (dollars < 1000) return fmt::format("${:.2f}", dollars);
+  return dollars < 1e6 ? fmt::format("${:.3g} thousand", dollars / 1e3) : "$" + Spoken(dollars);
 }
 
 std::string Bytes(double bytes) {
@@ -44,7 +45,7 @@ std::string MemoryLines(const Plan& plan) {
   }
   text += "\n";
   if (const double device = plan.request.device.memory_bytes; device > 0) {
-    text += fmt::format("            {} of {} at least, at {} each\n", std::ceil(m.total() / device),
+    text += fmt::format("            {} {} at least, at {} each\n", std::ceil(m.total() / device),
                         plan.request.device.name, Bytes(device));
   }
   return text;

@@ -38,13 +38,14 @@ nlohmann::ordered_json ToJson(const TokenizerReport& report) {
 
 Result<TokenizerReport> TrainTokenizerFile(const ThreadPool& pool, const TokenizerRequest& request) {
   const auto start = std::chrono::steady_clock::now();
+  const std::filesystem::path path(request.out);
+  if (path.has_parent_path()) HEW_RETURN_IF_ERROR(MakeFolder(path.parent_path().string()));
   HEW_ASSIGN(const TextFiles files, TextFiles::Open(request.data, DocumentSplit::kFile));
   HEW_ASSIGN(const TrainedTokenizer trained, TrainTokenizer(pool, files.documents(), request.training));
   // The unigram form holds the mark U+2581 for a space: a text with the mark itself does not come back.
   if (request.training.kind == TokenizerKind::kBpe) {
     HEW_RETURN_IF_ERROR(CheckReadsBack(trained, files.documents()[0], request.out));
   }
-  const std::filesystem::path path(request.out);
   HEW_RETURN_IF_ERROR(WriteFileAtomically(request.out, trained.tokenizer_json));
   HEW_RETURN_IF_ERROR(
       WriteFileAtomically((path.parent_path() / "tokenizer_config.json").string(), trained.tokenizer_config_json));
