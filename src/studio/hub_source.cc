@@ -50,8 +50,8 @@ std::string OneName(const std::string& revision) {
   return name;
 }
 
-Result<ModelSource> ParseHub(const std::string& spec) {
-  ModelSource source{spec, spec.substr(3), "main", "", nullptr};
+Result<PullSource> ParseHub(const std::string& spec) {
+  PullSource source{spec, spec.substr(3), "main", "", nullptr};
   if (const size_t at = source.repository.find('@'); at != std::string::npos) {
     source.revision = source.repository.substr(at + 1);
     source.repository.resize(at);
@@ -77,26 +77,26 @@ std::span<const CatalogueEntry> Catalogue() { return kCatalogue; }
 
 bool LooksLikeSource(const std::string& spec) { return spec.starts_with("hf:") || IsUrl(spec) || FindEntry(spec); }
 
-Result<ModelSource> ParseModelSource(const std::string& spec) {
+Result<PullSource> ParseModelSource(const std::string& spec) {
   if (spec.starts_with("hf:")) return ParseHub(spec);
   if (IsUrl(spec)) {
     HEW_RETURN_IF_ERROR(ParseHttpTarget("", spec));
-    return ModelSource{spec, "", "", spec, nullptr};
+    return PullSource{spec, "", "", spec, nullptr};
   }
   if (const CatalogueEntry* entry = FindEntry(spec))
-    return ModelSource{spec, std::string(entry->repository), "main", "", entry};
+    return PullSource{spec, std::string(entry->repository), "main", "", entry};
   std::string names;
   for (const auto& entry : kCatalogue) names += fmt::format("{}{}", names.empty() ? "" : ", ", entry.name);
   return BadInput("{}: expected hf:ORG/REPO, a URL or one of {}", Shown(spec), names);
 }
 
-std::string ModelSource::Folder() const {
+std::string PullSource::Folder() const {
   if (!url.empty()) return "url/" + Sha256Hex(url).substr(0, 16);
   return fmt::format("hf/{}@{}", repository, OneName(revision));
 }
 
 Result<std::string> FindPulled(const std::string& models_folder, const std::string& spec) {
-  HEW_ASSIGN(const ModelSource source, ParseModelSource(spec));
+  HEW_ASSIGN(const PullSource source, ParseModelSource(spec));
   const std::string folder = models_folder + "/" + source.Folder(), record = folder + "/" + kPulledFile;
   std::error_code ignored;
   if (!std::filesystem::exists(record, ignored))

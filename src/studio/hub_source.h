@@ -19,7 +19,7 @@ struct CatalogueEntry {
 std::span<const CatalogueEntry> Catalogue();
 
 // NAME, hf:ORG/REPO[@REV] or an http(s) URL, taken apart. A name stands for its repository.
-struct ModelSource {
+struct PullSource {
   std::string spec;                       // as given
   std::string repository, revision;       // "ORG/REPO", "main"; of a URL ""
   std::string url;                        // of a URL
@@ -29,7 +29,7 @@ struct ModelSource {
 };
 
 // Errors: kBadInput with the names there are.
-Result<ModelSource> ParseModelSource(const std::string& spec);
+Result<PullSource> ParseModelSource(const std::string& spec);
 bool LooksLikeSource(const std::string& spec);  // a name of the catalogue, hf:... or a URL
 
 // What was pulled: written last, so that a model is there whole or not at all.

@@ -40,7 +40,7 @@ std::string Percent(const std::string& revision) {  // one segment: the "/" of r
   return text;
 }
 
-Result<Plan> PlanHub(const PullSettings& settings, const ModelSource& source) {
+Result<Plan> PlanHub(const PullSettings& settings, const PullSource& source) {
   std::string endpoint = settings.endpoint;
   while (endpoint.ends_with('/')) endpoint.pop_back();
   const std::string revision = Percent(source.revision);
@@ -65,7 +65,7 @@ Result<Plan> PlanHub(const PullSettings& settings, const ModelSource& source) {
   return plan;
 }
 
-Result<Plan> PlanUrl(const PullSettings& settings, const ModelSource& source) {
+Result<Plan> PlanUrl(const PullSettings& settings, const PullSource& source) {
   if (!settings.file.empty()) return BadInput("--file: expected with hf:ORG/REPO, found with a URL");
   const std::string path = source.url.substr(0, source.url.find_first_of("?#"));
   const size_t host = path.find("//") + 2, slash = path.rfind('/');
@@ -75,7 +75,7 @@ Result<Plan> PlanUrl(const PullSettings& settings, const ModelSource& source) {
 }
 
 // --sha256 speaks of one file.
-Status SetDigest(const PullSettings& settings, const ModelSource& source, Plan* plan) {
+Status SetDigest(const PullSettings& settings, const PullSource& source, Plan* plan) {
   if (settings.sha256.empty()) return {};
   const std::string digest = AsciiLower(settings.sha256);
   if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos) {
@@ -117,7 +117,7 @@ std::string Kept(const Plan& plan) {
              : fmt::format("; {} are kept in {}, the same command goes on from there", HumanBytes(bytes), plan.folder);
 }
 
-Status WriteRecord(const ModelSource& source, const Plan& plan, const PullReport& report) {
+Status WriteRecord(const PullSource& source, const Plan& plan, const PullReport& report) {
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
   for (const auto& f : report.files) files.push_back({{"name", f.name}, {"bytes", f.bytes}, {"sha256", f.sha256}});
   const nlohmann::ordered_json record = {{"source", source.spec},       {"repository", source.repository},
@@ -146,7 +146,7 @@ PullReport Report(const Plan& plan, std::vector<ArrivedFile> files) {
   return report;
 }
 
-Result<PullReport> Fetch(const PullSettings& settings, const ModelSource& source, const Plan& plan) {
+Result<PullReport> Fetch(const PullSettings& settings, const PullSource& source, const Plan& plan) {
   std::vector<bool> here;
   for (const auto& file : plan.files) {
     const std::string path = plan.folder + "/" + file.name;
@@ -203,7 +203,7 @@ std::string FindCopy(const PullSettings& settings, const CatalogueEntry& entry, 
 }
 
 // Takes a copy into the folder of models without the network: a second name of the same bytes, or a copy of them.
-Result<PullReport> Adopt(const ModelSource& source, const std::string& copy, const Plan& plan) {
+Result<PullReport> Adopt(const PullSource& source, const std::string& copy, const Plan& plan) {
   const CatalogueEntry& entry = *source.entry;
   const std::string path = plan.folder + "/" + plan.model;
   if (copy != path) {
@@ -224,7 +224,7 @@ Result<PullReport> Adopt(const ModelSource& source, const std::string& copy, con
 }  // namespace
 
 Result<PullReport> Pull(const PullSettings& settings) {
-  HEW_ASSIGN(const ModelSource source, ParseModelSource(settings.source));
+  HEW_ASSIGN(const PullSource source, ParseModelSource(settings.source));
   if (source.entry && !source.entry->sha256.empty() && settings.file.empty() && settings.sha256.empty()) {
     const Plan plan{settings.models_folder + "/" + source.Folder(), std::string(source.entry->file), "", {}};
     if (const std::string copy = FindCopy(settings, *source.entry, plan.folder + "/" + plan.model); !copy.empty()) {
