@@ -227,7 +227,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
     while (next_request < requests.size() && static_cast<int64_t>(running.size()) < batch) {
       const GenerateRequest& request = requests[next_request];
       const int64_t room = std::min<int64_t>(engine.context_size, static_cast<int64_t>(request.prompt.size()) + request.max_tokens);
-      Running r{next_request++, std::make_unique<KvCache>(engine.rt, engine.model->config, room),
+      Running r{next_request++, std::make_unique<KvCache>(engine.rt, engine.model->config, room, engine.context_size),
                 std::make_unique<RunningAnswer>(engine, request)};
       const double start = Seconds();
       Matrix hidden = Prefill(engine, request.prompt, r.cache.get());

@@ -59,7 +59,7 @@ AttentionShape RandomShape() {
   AttentionShape shape;
   shape.kv_heads = *rc::gen::inRange<int64_t>(1, 4);
   shape.heads = shape.kv_heads * *rc::gen::inRange<int64_t>(1, 5);
-  shape.head_dim = *rc::gen::element<int64_t>(8, 20, 32, 64, 80, 128);
+  shape.head_dim = *rc::gen::element<int64_t>(8, 20, 32, 64, 80, 128, 256);
   shape.scale = 1 / std::sqrt(static_cast<float>(shape.head_dim));
   shape.window = *rc::gen::element<int64_t>(0, 0, 1, 7, 300);
   shape.softcap = *rc::gen::element(0.0f, 0.0f, 3.0f);

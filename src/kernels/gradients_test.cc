@@ -111,6 +111,52 @@ TEST(Gradients, GatedActivation) {
   }
 }
 
+TEST(Gradients, LayerNorm) {
+  Matrix x = RandomMatrix(DType::kF32, 3, 10, 1, 2), y(DType::kF32, 3, 10);
+  const Matrix gain = RandomMatrix(DType::kF32, 1, 10, 2), bias = RandomMatrix(DType::kF32, 1, 10, 4);
+  const Matrix d_y = RandomMatrix(DType::kF32, 3, 10, 3);
+  const auto loss = [&] {
+    ref::LayerNorm(x.view(), gain.view().f32(), bias.view().f32(), 0.1f, y.view());
+    return Dot(y.view(), d_y.view());
+  };
+  Matrix d_x(DType::kF32, 3, 10);
+  ref::LayerNormBackward(x.view(), gain.view().f32(), 0.1f, d_y.view(), d_x.view(), false);
+  ExpectGradient(x, d_x.view(), loss, "d_x");
+}
+
+TEST(Gradients, ActivationWithoutAGate) {
+  for (Activation act : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh}) {
+    Matrix x = RandomMatrix(DType::kF32, 2, 20, 1, 2), out(DType::kF32, 2, 20), d_x(DType::kF32, 2, 20);
+    const Matrix d_out = RandomMatrix(DType::kF32, 2, 20, 3);
+    const auto loss = [&] {
+      ref::Activate(act, x.view(), out.view());
+      return Dot(out.view(), d_out.view());
+    };
+    ref::ActivateBackward(act, x.view(), d_out.view(), d_x.view());
+    ExpectGradient(x, d_x.view(), loss, "d_x");
+  }
+}
+
+// Through the cap and the loss behind it.
+TEST(Gradients, SoftcappedCrossEntropy) {
+  constexpr float kCap = 2;
+  Matrix logits = RandomMatrix(DType::kF32, 3, 12, 1, 2), scratch(DType::kF32, 3, 12), d_logits(DType::kF32, 3, 12);
+  const std::vector<int32_t> targets = {0, 11, 4};
+  const std::vector<float> weights = {1, 0.25f, 0.5f};
+  std::vector<float> loss(3);
+  const auto run = [&](MatrixView d) {
+    Matrix capped = CopyOf(logits.view(), DType::kF32);
+    ref::Softcap(kCap, capped.view());
+    ref::CrossEntropy(capped.view(), targets, weights, loss.data(), d, kCap);
+    double sum = 0;
+    for (size_t i = 0; i < 3; ++i) sum += static_cast<double>(loss[i]) * weights[i];
+    return sum;
+  };
+  run(d_logits.view());
+  ExpectGradient(
+      logits, d_logits.view(), [&] { return run(scratch.view()); }, "d_logits");
+}
+
 TEST(Gradients, CrossEntropy) {
   Matrix logits = RandomMatrix(DType::kF32, 3, 12, 1, 2), scratch(DType::kF32, 3, 12), d_logits(DType::kF32, 3, 12);
   const std::vector<int32_t> targets = {0, 11, 4};

@@ -23,23 +23,24 @@ void CheckSame(ConstMatrixView a, ConstMatrixView b) { HEW_CHECK(a.rows == b.row
 
 }  // namespace
 
-void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out) {
+void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out,
+                 bool accumulate) {
   HEW_CHECK(out.rows == static_cast<int64_t>(ids.size()) && out.cols == table.cols);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
   ForRows(rt, out.rows, out.cols * 4, [&](int64_t begin, int64_t end) {
     std::vector<float> row(static_cast<size_t>(table.cols));
     for (int64_t r = begin; r < end; ++r) {
       ReadWeightRow(table, ids[static_cast<size_t>(r)], row.data());
-      kernels.scale({row.data(), false}, scale, out.cols, RowOf(out, r), false);
+      kernels.scale({row.data(), false}, scale, out.cols, RowOf(out, r), accumulate);
     }
   });
 }
 
-void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y) {
+void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y, bool accumulate) {
   CheckSame(x, y);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
   ForRows(rt, x.rows, x.cols * 2, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) kernels.rms_norm(RowOf(x, r), gain, eps, x.cols, RowOf(y, r));
+    for (int64_t r = begin; r < end; ++r) kernels.rms_norm(RowOf(x, r), gain, eps, x.cols, RowOf(y, r), accumulate);
   });
 }
 
@@ -69,6 +70,27 @@ void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, fl
       kernels.rms_norm_backward(RowOf(x, r), gain, inverse[static_cast<size_t>(r)], RowOf(d_y, r), x.cols,
                                 RowOf(d_x, r), accumulate);
     }
+  });
+}
+
+void LayerNorm(const Runtime& rt, ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y,
+               bool accumulate) {
+  CheckSame(x, y);
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForRows(rt, x.rows, x.cols * 3, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      kernels.layer_norm(RowOf(x, r), gain, bias, eps, x.cols, RowOf(y, r), accumulate);
+  });
+}
+
+void LayerNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
+                       MatrixView d_x, bool accumulate) {
+  CheckSame(x, d_y);
+  CheckSame(x, d_x);
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForRows(rt, x.rows, x.cols * 5, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      kernels.layer_norm_backward(RowOf(x, r), gain, eps, RowOf(d_y, r), x.cols, RowOf(d_x, r), accumulate);
   });
 }
 
@@ -116,8 +138,33 @@ void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView 
   });
 }
 
+void Activate(const Runtime& rt, Activation act, ConstMatrixView x, MatrixView out) {
+  CheckSame(x, out);
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForRows(rt, out.rows, out.cols * 4, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) kernels.activate(KindOf(act), RowOf(x, r), out.cols, RowOf(out, r));
+  });
+}
+
+void ActivateBackward(const Runtime& rt, Activation act, ConstMatrixView x, ConstMatrixView d_out, MatrixView d_x) {
+  CheckSame(x, d_out);
+  CheckSame(x, d_x);
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForRows(rt, x.rows, x.cols * 5, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      kernels.activate_backward(KindOf(act), RowOf(x, r), RowOf(d_out, r), x.cols, RowOf(d_x, r));
+  });
+}
+
+void Softcap(const Runtime& rt, float cap, MatrixView x) {
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForRows(rt, x.rows, x.cols * 4, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) kernels.softcap(cap, x.cols, RowOf(x, r));
+  });
+}
+
 void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets,
-                  std::span<const float> weights, float* loss, MatrixView d_logits) {
+                  std::span<const float> weights, float* loss, MatrixView d_logits, float softcap) {
   CheckSame(logits, d_logits);
   HEW_CHECK(logits.dtype == DType::kF32 && targets.size() == weights.size() &&
             static_cast<int64_t>(targets.size()) == logits.rows);
@@ -130,12 +177,16 @@ void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int
       float top;
       double sum;
       kernels.max_and_sum(logits.f32(r), logits.cols, &top, &sum);
-      const double lse = top + std::log(sum), target_loss = lse - logits.f32(r)[target];
+      const float target_logit = logits.f32(r)[target];
+      const double lse = top + std::log(sum), target_loss = lse - target_logit;
       loss[r] = static_cast<float>(target_loss);
       // From the highest logit, not from lse: rounding lse would cost a bit for every doubling of the logits.
-      kernels.scaled_exp(logits.f32(r), logits.cols, top, static_cast<float>(weight / sum), RowOf(d_logits, r));
+      const float inverse_cap = softcap > 0 ? 1 / softcap : 0;
+      kernels.softmax_gradient(logits.f32(r), logits.cols, top, static_cast<float>(weight / sum), inverse_cap,
+                               RowOf(d_logits, r));
       // The target's own softmax - 1 without cancellation.
-      float correct = static_cast<float>(weight * std::expm1(-target_loss));
+      const double capped = static_cast<double>(target_logit) * inverse_cap;
+      float correct = static_cast<float>(weight * std::expm1(-target_loss) * (1 - capped * capped));
       kernels.scale({&correct, false}, 1, 1, RowOf(d_logits, r, target), false);
     }
   });

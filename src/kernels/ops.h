@@ -14,15 +14,24 @@
 
 namespace hew {
 
-// out[i] = scale * row ids[i] of table, fp32 [M, cols]. ids are checked by the caller.
-void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out);
+// out[i] (+)= scale * row ids[i] of table, fp32 [M, cols]. ids are checked by the caller.
+void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out,
+                 bool accumulate = false);
 
-// y = x / sqrt(mean(x^2) + eps) * gain, over each row [cols]. x fp32 or bf16. (Zhang & Sennrich 2019)
-// With cols = head_dim and a view of heads as rows it is QK-norm.
-void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y);
-// d_x (+)= gradient; d_gain [cols] (may be null) is added to, summed over rows in order.
+// y (+)= x / sqrt(mean(x^2) + eps) * gain, over each row [cols]. x fp32 or bf16; may run in place. (Zhang & Sennrich
+// 2019) With cols = head_dim and a view of heads as rows it is QK-norm.
+void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y, bool accumulate = false);
+// d_x (+)= gradient; d_x may be d_y. d_gain [cols] (may be null) is added to, summed over rows in order.
 void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
                      MatrixView d_x, bool accumulate, float* d_gain);
+
+// y (+)= (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * gain + bias, over each row; may run in place. (Ba et al.
+// 2016)
+void LayerNorm(const Runtime& rt, ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y,
+               bool accumulate = false);
+// d_x (+)= gradient; d_x may be d_y. Gain and bias are frozen.
+void LayerNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
+                       MatrixView d_x, bool accumulate);
 
 enum class RopePairing { kHalves, kInterleaved };  // (i, i + d/2), or (2i, 2i + 1)
 
@@ -44,11 +53,19 @@ void GatedActivation(const Runtime& rt, Activation act, ConstMatrixView gate, Co
 void GatedActivationBackward(const Runtime& rt, Activation act, ConstMatrixView gate, ConstMatrixView up,
                              ConstMatrixView d_out, MatrixView d_gate, MatrixView d_up);
 
+// The same without a gate: out = act(x); d_x = d_out act'(x), may alias x. May run in place.
+void Activate(const Runtime& rt, Activation act, ConstMatrixView x, MatrixView out);
+void ActivateBackward(const Runtime& rt, Activation act, ConstMatrixView x, ConstMatrixView d_out, MatrixView d_x);
+
+// x = cap * tanh(x / cap), in place: what Gemma 2 does to its logits.
+void Softcap(const Runtime& rt, float cap, MatrixView x);
+
 // logits fp32 [M, V], targets[i] in [0, V), weights[i] >= 0. Writes loss[i] = -log softmax(logits[i])[targets[i]]
 // (unweighted) and replaces logits by weights[i] * (softmax - onehot), in d_logits (fp32 or bf16; may be the same
-// memory when fp32).
+// memory when fp32). softcap > 0: `logits` went through Softcap with that cap, and d_logits is the gradient of what
+// they were before.
 void CrossEntropy(const Runtime& rt, ConstMatrixView logits, std::span<const int32_t> targets,
-                  std::span<const float> weights, float* loss, MatrixView d_logits);
+                  std::span<const float> weights, float* loss, MatrixView d_logits, float softcap = 0);
 // log(sum(exp(row))) of each row, fp32, for scoring.
 void LogSumExp(const Runtime& rt, ConstMatrixView logits, float* out);
 

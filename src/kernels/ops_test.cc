@@ -51,14 +51,14 @@ RC_GTEST_PROP(Ops, RmsNormAndItsGradient, ()) {
   const Matrix x = RandomMatrix(in, rows, cols, seed, 3), dy = RandomMatrix(AnyType(), rows, cols, seed + 1);
   const Matrix before = RandomMatrix(out, rows, cols, seed + 2);
   const std::vector<float> gain = RandomFloats(cols, seed + 3);
-  Matrix want(DType::kF32, rows, cols);
-  ref::RmsNorm(x.view(), gain.data(), 1e-5f, want.view());
+  const bool accumulate = *rc::gen::arbitrary<bool>();
+  Matrix want = CopyOf(before.view(), DType::kF32);
+  ref::RmsNorm(x.view(), gain.data(), 1e-5f, want.view(), accumulate);
   CheckAll(want.view(), out, Tolerance(out), [&](const Runtime& rt, DType type) {
-    Matrix y(type, rows, cols);
-    RmsNorm(rt, x.view(), gain.data(), 1e-5f, y.view());
+    Matrix y = CopyOf(before.view(), type);
+    RmsNorm(rt, x.view(), gain.data(), 1e-5f, y.view(), accumulate);
     return y;
   });
-  const bool accumulate = *rc::gen::arbitrary<bool>();
   want = CopyOf(before.view(), DType::kF32);
   std::vector<float> want_gain(gain);
   ref::RmsNormBackward(x.view(), gain.data(), 1e-5f, dy.view(), want.view(), accumulate, want_gain.data());
@@ -69,6 +69,35 @@ RC_GTEST_PROP(Ops, RmsNormAndItsGradient, ()) {
     RmsNormBackward(rt, x.view(), gain.data(), 1e-5f, dy.view(), dx.view(), accumulate, d_gain.data());
     for (size_t c = 0; c < gain.size(); ++c)
       RC_ASSERT(std::abs(d_gain[c] - want_gain[c]) < 1e-4 * (1 + std::abs(want_gain[c])));
+    return dx;
+  });
+}
+
+RC_GTEST_PROP(Ops, LayerNormAndItsGradient, ()) {
+  const int64_t rows = AnyRows(), cols = AnyCols() + 1;  // of one column nothing is left but rounding
+  const DType in = AnyType(), out = AnyType();
+  const uint64_t seed = AnySeed();
+  Matrix x = RandomMatrix(in, rows, cols, seed, 3);
+  const double mean = *rc::gen::element(0.0, 5.0);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) ref::Set(x.view(), r, c, ref::Get(x.view(), r, c) + mean);
+  }
+  const Matrix dy = RandomMatrix(AnyType(), rows, cols, seed + 1), before = RandomMatrix(out, rows, cols, seed + 2);
+  const std::vector<float> gain = RandomFloats(cols, seed + 3), bias = RandomFloats(cols, seed + 4);
+  const bool accumulate = *rc::gen::arbitrary<bool>();
+  Matrix want = CopyOf(before.view(), DType::kF32);
+  ref::LayerNorm(x.view(), gain.data(), bias.data(), 1e-5f, want.view(), accumulate);
+  CheckAll(want.view(), out, 2 * Tolerance(out), [&](const Runtime& rt, DType type) {
+    Matrix y = CopyOf(before.view(), type);
+    LayerNorm(rt, x.view(), gain.data(), bias.data(), 1e-5f, y.view(), accumulate);
+    return y;
+  });
+  want = CopyOf(before.view(), DType::kF32);
+  ref::LayerNormBackward(x.view(), gain.data(), 1e-5f, dy.view(), want.view(), accumulate);
+  // Two columns: the gradient cancels but for eps.
+  CheckAll(want.view(), out, cols < 5 && !accumulate ? 1 : 5 * Tolerance(out), [&](const Runtime& rt, DType type) {
+    Matrix dx = CopyOf(before.view(), type);
+    LayerNormBackward(rt, x.view(), gain.data(), 1e-5f, dy.view(), dx.view(), accumulate);
     return dx;
   });
 }
@@ -132,6 +161,56 @@ RC_GTEST_PROP(Ops, GatedActivationAndItsGradient, ()) {
       return want_gate ? std::move(g) : std::move(u);
     });
   }
+}
+
+RC_GTEST_PROP(Ops, ActivationWithoutAGateAndItsGradient, ()) {
+  const int64_t rows = AnyRows(), cols = AnyCols();
+  const DType type = AnyType();
+  const uint64_t seed = AnySeed();
+  const Activation act = *rc::gen::element(Activation::kSilu, Activation::kGeluTanh, Activation::kGelu);
+  const Matrix x = RandomMatrix(type, rows, cols, seed, *rc::gen::element(0.1, 2.0, 30.0));
+  const Matrix d = RandomMatrix(AnyType(), rows, cols, seed + 1);
+  Matrix want(DType::kF32, rows, cols);
+  ref::Activate(act, x.view(), want.view());
+  CheckAll(want.view(), type, 2 * Tolerance(type), [&](const Runtime& rt, DType t) {
+    Matrix y = CopyOf(x.view(), t);
+    Activate(rt, act, y.view(), y.view());
+    return y;
+  });
+  ref::ActivateBackward(act, x.view(), d.view(), want.view());
+  CheckAll(want.view(), type, 2 * Tolerance(type), [&](const Runtime& rt, DType t) {
+    Matrix y = CopyOf(x.view(), t);
+    ActivateBackward(rt, act, y.view(), d.view(), y.view());
+    return y;
+  });
+}
+
+RC_GTEST_PROP(Ops, SoftcapAndTheLossBehindIt, ()) {
+  const int64_t rows = AnyRows(), cols = *rc::gen::element<int64_t>(1, 17, 1000);
+  const float cap = *rc::gen::element(3.0f, 30.0f);
+  const Matrix logits = RandomMatrix(DType::kF32, rows, cols, AnySeed(), *rc::gen::element(0.1, 3.0, 40.0));
+  Matrix want = CopyOf(logits.view(), DType::kF32);
+  ref::Softcap(cap, want.view());
+  CheckAll(want.view(), DType::kF32, 1e-6, [&](const Runtime& rt, DType t) {
+    Matrix y = CopyOf(logits.view(), t);
+    Softcap(rt, cap, y.view());
+    return y;
+  });
+  std::vector<int32_t> targets;
+  for (int64_t r = 0; r < rows; ++r) targets.push_back(*rc::gen::inRange(0, static_cast<int>(cols)));
+  const std::vector<float> weights(static_cast<size_t>(rows), 0.25f);
+  std::vector<float> loss(static_cast<size_t>(rows));
+  const Matrix capped = CopyOf(want.view(), DType::kF32);
+  ref::CrossEntropy(capped.view(), targets, weights, loss.data(), want.view(), cap);
+  CheckAll(
+      want.view(), DType::kF32, 1e-5,
+      [&](const Runtime& rt, DType t) {
+        Matrix x = CopyOf(capped.view(), t);
+        std::vector<float> unused(loss.size());
+        CrossEntropy(rt, std::as_const(x).view(), targets, weights, unused.data(), x.view(), cap);
+        return x;
+      },
+      0.05 / std::sqrt(static_cast<double>(cols)));
 }
 
 RC_GTEST_PROP(Ops, CrossEntropyAndLogSumExp, ()) {

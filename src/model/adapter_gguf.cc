@@ -28,13 +28,12 @@ Result<double> ReadAlpha(const GgufFile& file) {
 }
 
 // B's rows in GGUF's order, times `factor`, from those of memory.
-std::vector<float> FileRowsOfB(const LoraAdapter& adapter, const LoraModule& m, const ModelConfig& config,
-                               float factor) {
-  std::vector<float> rows(static_cast<size_t>(m.out * m.rank));
+std::vector<float> FileRowsOfB(const JoinedModule& m, const ModelConfig& config, float factor) {
+  std::vector<float> rows(m.b.size());
   for (int64_t row = 0; row < m.out; ++row) {
-    const float* from = adapter.parameters.data() + m.b_offset + static_cast<size_t>(row * m.rank);
-    float* to = rows.data() + GgufRowOf(config, m.projection, row) * m.rank;
-    for (int64_t i = 0; i < m.rank; ++i) to[i] = from[i] * factor;
+    const int64_t at = m.module->count == 1 ? GgufRowOf(config, m.module->parts[0], row) : row;
+    for (int64_t i = 0; i < m.rank; ++i)
+      rows[static_cast<size_t>(at * m.rank + i)] = m.b[static_cast<size_t>(row * m.rank + i)] * factor;
   }
   return rows;
 }
@@ -45,6 +44,11 @@ Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
   const std::string& path = file.path();
   auto alpha = ReadAlpha(file);
   if (!alpha) return Annotate(path, std::move(alpha).error());
+  // Of an unknown family, names are read as most have them.
+  auto architecture = file.metadata().GetStringOr("general.architecture", "");
+  if (!architecture) return Annotate(path, std::move(architecture).error());
+  const Architecture* known = FindArchitecture(*architecture);
+  const FileLayout& layout = *(known ? known : &Architectures().front())->layout;
   AdapterParts parts(path);
   LoraConfig config;
   config.rank = 0;
@@ -53,12 +57,12 @@ Result<AdapterFile> ReadGgufAdapterParts(const GgufFile& file) {
     if (name.starts_with("token_embd.") || name.starts_with("output.")) return VocabularyRefused(path, tensor.name);
     const bool is_a = name.ends_with(kTailA), is_b = name.ends_with(kTailB);
     const std::string_view module = name.substr(0, name.size() - (is_a || is_b ? kTailA.size() : 0));
-    const auto where = ParseGgufModule(module);
+    const auto where = ParseGgufModule(layout, module);
     if (!(is_a || is_b) || !where) {
       return BadInput("{}: tensor {}: expected blk.N.MODULE.weight.lora_a or .lora_b, found another name", path,
                       Shown(tensor.name));
     }
-    AdapterPart& part = parts.At(where->layer, where->projection);
+    AdapterPart& part = parts.At(*where);
     (is_a ? part.a : part.b) = &tensor;
     if (is_a && !tensor.shape.empty()) {
       part.alpha = *alpha == 0 ? static_cast<double>(tensor.shape[0]) : *alpha;  // alpha 0 means scale 1
@@ -102,21 +106,19 @@ Status SaveGgufAdapter(const LoraAdapter& adapter, const Model& base, const std:
   metadata.Set("adapter.type", std::string("lora"));
   metadata.Set("adapter.lora.alpha", static_cast<float>(alpha));
   std::vector<GgufTensorSource> tensors;
-  for (const LoraModule& m : adapter.modules) {
-    const std::string name = GgufTensorName(m.projection, m.layer);
+  const std::vector<JoinedModule> modules = JoinModules(adapter, base);
+  for (const JoinedModule& m : modules) {
+    const std::string name = GgufTensorName(*m.module, m.layer, "weight");
     const double expressed = alpha / static_cast<double>(m.rank);
-    float factor = static_cast<float>(m.scale * adapter.user_scale / expressed);
+    float factor = static_cast<float>(m.scale / expressed);
     if (std::abs(factor - 1) < 1e-6f) factor = 1;  // what rounding the scale to fp32 left over
-    const float* a = adapter.parameters.data() + m.a_offset;
-    const auto a_count = static_cast<size_t>(m.rank * m.in);
-    tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [a, a_count](const auto& write) {
-                         return write(AsBytes(a, a_count));
+    tensors.push_back({name + ".lora_a", DType::kF32, {m.rank, m.in}, [&m](const auto& write) {
+                         return write(AsBytes(m.a.data(), m.a.size()));
                        }});
-    tensors.push_back(
-        {name + ".lora_b", DType::kF32, {m.out, m.rank}, [&adapter, &m, &base, factor](const auto& write) {
-           const auto rows = FileRowsOfB(adapter, m, base.config, factor);
-           return write(AsBytes(rows.data(), rows.size()));
-         }});
+    tensors.push_back({name + ".lora_b", DType::kF32, {m.out, m.rank}, [&m, &base, factor](const auto& write) {
+                         const auto rows = FileRowsOfB(m, base.config, factor);
+                         return write(AsBytes(rows.data(), rows.size()));
+                       }});
   }
   return WriteGguf(path, metadata, tensors);
 }

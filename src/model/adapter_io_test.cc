@@ -226,7 +226,6 @@ TEST_F(AdapterIoTest, MalformedPeftFoldersAreRefusedInOneLine) {
       {set("use_dora", true), "magnitude"},
       {set("use_dora", "yes"), "use_dora"},
       {set("modules_to_save", {"lm_head"}), "modules_to_save"},
-      {set("fan_in_fan_out", true), "fan_in_fan_out"},
       {set("layer_replication", {{0, 2}}), "layer_replication"},
       {set("init_lora_weights", "pissa"), "pissa"},
       {set("rank_pattern", {{"q_proj", "x"}}), "rank_pattern"},

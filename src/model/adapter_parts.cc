@@ -18,11 +18,7 @@ Status CheckTensorShape(const std::string& path, const TensorEntry& tensor, cons
                   ToString(tensor.shape));
 }
 
-Status Append(const std::string& path, const TensorEntry& tensor, std::vector<float>& parameters) {
-  HEW_ASSIGN(const auto values, ReadPlainTensor(path, tensor));
-  parameters.insert(parameters.end(), values.begin(), values.end());
-  return {};
-}
+std::string NameOf(int64_t layer, const StoredModule& module) { return fmt::format("layers.{}.{}", layer, module.hf); }
 
 // B's rows [out, rank] from GGUF's order to that of memory.
 void RestoreRows(const ModelConfig& config, const LoraModule& m, float* b) {
@@ -59,7 +55,7 @@ Result<std::vector<float>> ReadPlainTensor(const std::string& path, const Tensor
 Status AdapterParts::Check(const LoraConfig& config) const {
   if (parts_.empty()) return BadInput("{}: expected at least one adapted layer, found none", path_);
   for (const auto& [key, part] : parts_) {
-    const std::string module = HfTensorName(key.second, key.first, "lora");
+    const std::string module = NameOf(key.first, *part.module);
     if (!part.a || !part.b) {
       return BadInput("{}: {}: expected both A and B, found {}", path_, module,
                       part.a   ? "A only"
@@ -87,8 +83,63 @@ Status AdapterParts::Check(const LoraConfig& config) const {
 
 std::vector<Projection> AdapterParts::Targets() const {
   std::set<Projection> found;
-  for (const auto& [key, part] : parts_) found.insert(key.second);
+  for (const auto& [key, part] : parts_)
+    found.insert(part.module->projections().begin(), part.module->projections().end());
   return {found.begin(), found.end()};
+}
+
+Status AdapterParts::AddModules(const std::pair<int64_t, AdapterPart>& layer_part, const LoraConfig& config,
+                                const Model& base, bool permuted, LoraAdapter* adapter) const {
+  const auto& [layer, part] = layer_part;
+  if (layer >= base.config.num_hidden_layers) {
+    return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, part.a->name,
+                    base.config.num_hidden_layers, layer);
+  }
+  const int64_t rank = part.a->shape[0];
+  int64_t out = 0, in = 0;
+  for (Projection p : part.module->projections()) {
+    if (!base.config.Has(p)) {
+      return BadInput("{}: {}: expected a layer that the base has, found {}", path_, part.a->name,
+                      NameOf(layer, *part.module));
+    }
+    out += ProjectionShape(base.config, p).first;
+    in = ProjectionShape(base.config, p).second;
+  }
+  HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.a, {rank, in}));
+  HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.b, {out, rank}));
+  HEW_ASSIGN(const std::vector<float> a, ReadPlainTensor(path_, *part.a));
+  HEW_ASSIGN(const std::vector<float> b, ReadPlainTensor(path_, *part.b));
+  std::vector<float> magnitude;
+  if (part.magnitude) {
+    HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.magnitude, {out}));
+    HEW_ASSIGN(magnitude, ReadPlainTensor(path_, *part.magnitude));
+  }
+  int64_t first = 0;  // row of B and of m
+  for (Projection p : part.module->projections()) {
+    LoraModule m;
+    m.layer = layer;
+    m.projection = p;
+    std::tie(m.out, m.in) = ProjectionShape(base.config, p);
+    m.rank = rank;
+    m.scale = static_cast<float>(config.Scale(rank, part.alpha));
+    for (const LoraModule& other : adapter->modules) {
+      if (other.layer != layer || other.projection != p) continue;
+      return BadInput("{}: {}: expected each layer once, found {} twice", path_, part.a->name, ModuleName(p));
+    }
+    std::vector<float>& parameters = adapter->parameters;
+    m.a_offset = parameters.size();
+    parameters.insert(parameters.end(), a.begin(), a.end());
+    m.b_offset = parameters.size();
+    parameters.insert(parameters.end(), b.begin() + first * rank, b.begin() + (first + m.out) * rank);
+    if (permuted) RestoreRows(base.config, m, parameters.data() + m.b_offset);
+    if (part.magnitude) {
+      m.magnitude_offset = parameters.size();
+      parameters.insert(parameters.end(), magnitude.begin() + first, magnitude.begin() + first + m.out);
+    }
+    first += m.out;
+    adapter->modules.push_back(std::move(m));
+  }
+  return {};
 }
 
 Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, const Model& base, bool permuted,
@@ -97,30 +148,7 @@ Result<LoraAdapter> AdapterParts::Build(const Runtime& rt, LoraConfig config, co
   LoraAdapter adapter;
   adapter.user_scale = user_scale;
   for (const auto& [key, part] : parts_) {
-    const auto [layer, projection] = key;
-    if (layer >= base.config.num_hidden_layers) {
-      return BadInput("{}: {}: expected a layer below {} (the base's), found {}", path_, part.a->name,
-                      base.config.num_hidden_layers, layer);
-    }
-    LoraModule m;
-    m.layer = layer;
-    m.projection = projection;
-    std::tie(m.out, m.in) = ProjectionShape(base.config, projection);
-    m.rank = part.a->shape[0];
-    HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.a, {m.rank, m.in}));
-    HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.b, {m.out, m.rank}));
-    m.scale = static_cast<float>(config.Scale(m.rank, part.alpha));
-    m.a_offset = adapter.parameters.size();
-    HEW_RETURN_IF_ERROR(Append(path_, *part.a, adapter.parameters));
-    m.b_offset = adapter.parameters.size();
-    HEW_RETURN_IF_ERROR(Append(path_, *part.b, adapter.parameters));
-    if (permuted) RestoreRows(base.config, m, adapter.parameters.data() + m.b_offset);
-    if (part.magnitude) {
-      HEW_RETURN_IF_ERROR(CheckTensorShape(path_, *part.magnitude, {m.out}));
-      m.magnitude_offset = adapter.parameters.size();
-      HEW_RETURN_IF_ERROR(Append(path_, *part.magnitude, adapter.parameters));
-    }
-    adapter.modules.push_back(std::move(m));
+    HEW_RETURN_IF_ERROR(AddModules({key.first, part}, config, base, permuted, &adapter));
   }
   config.targets = Targets();
   adapter.config = std::move(config);

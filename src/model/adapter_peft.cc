@@ -1,4 +1,5 @@
 // PEFT's adapter folder: adapter_config.json and adapter_model.safetensors. Layout: docs/formats.md.
+#include <algorithm>
 #include <cmath>
 
 #include "base/file.h"
@@ -105,9 +106,9 @@ Result<PeftConfig> ReadConfig(const std::string& path) {
   if (type != "LORA") return BadInput("{}: peft_type: expected LORA, found '{}'", path, Shown(type));
   HEW_ASSIGN(const std::string bias, reader.Text("bias", "none"));
   if (bias != "none") return BadInput("{}: bias: expected none, found '{}'", path, Shown(bias));
-  for (const char* key : {"modules_to_save", "fan_in_fan_out", "lora_bias", "trainable_token_indices",
-                          "layer_replication", "use_qalora", "use_bdlora", "target_parameters",
-                          "alora_invocation_tokens", "arrow_config", "kasa_config", "monteclora_config"}) {
+  for (const char* key :
+       {"modules_to_save", "lora_bias", "trainable_token_indices", "layer_replication", "use_qalora", "use_bdlora",
+        "target_parameters", "alora_invocation_tokens", "arrow_config", "kasa_config", "monteclora_config"}) {
     HEW_RETURN_IF_ERROR(reader.MustBeUnset(key));
   }
   HEW_RETURN_IF_ERROR(CheckInitialisation(json, path));
@@ -146,6 +147,22 @@ const TensorEntry** PartSlot(AdapterPart& part, std::string_view tail) {
   return nullptr;
 }
 
+// The adapted modules' names, as short as PEFT takes them: "q_proj", but "attn.c_proj" where another has the same last
+// word.
+Json TargetModules(const FileLayout& layout, const std::vector<JoinedModule>& modules) {
+  const auto last_word = [](std::string_view name) { return name.substr(name.find('.') + 1); };
+  Json targets = Json::array();
+  for (const StoredModule& m : layout.modules) {
+    const bool adapted =
+        std::any_of(modules.begin(), modules.end(), [&](const JoinedModule& joined) { return joined.module == &m; });
+    if (!adapted) continue;
+    const auto same = std::count_if(layout.modules.begin(), layout.modules.end(),
+                                    [&](const StoredModule& other) { return last_word(other.hf) == last_word(m.hf); });
+    targets.push_back(same > 1 ? m.hf : last_word(m.hf));
+  }
+  return targets;
+}
+
 }  // namespace
 
 Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const SafetensorsFile& file) {
@@ -167,7 +184,8 @@ Result<AdapterFile> ReadPeftAdapterParts(const std::string& folder, const Safete
     const std::string module(name.substr(kPrefix.size(), tail_at - kPrefix.size()));
     const auto where = ParseHfModule(module);
     if (!where) return unknown();
-    AdapterPart& part = parts.At(where->layer, where->projection);
+    AdapterPart& part = parts.At(*where);
+    if (part.module != where->module) return unknown();
     const TensorEntry** slot = PartSlot(part, name.substr(tail_at + 1));
     if (!slot || *slot) return unknown();
     *slot = &tensor;
@@ -192,26 +210,24 @@ Result<LoraAdapter> LoadPeftAdapter(const Runtime& rt, const std::string& folder
 Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std::string& folder) {
   HEW_RETURN_IF_ERROR(MakeFolder(folder));
   const LoraConfig& lora = adapter.config;
-  Json targets = Json::array(), rank_pattern = Json::object(), alpha_pattern = Json::object();
-  for (Projection p : lora.targets) targets.push_back(ModuleName(p));
+  const FileLayout& layout = *ArchitectureOf(base.config).layout;
+  const std::vector<JoinedModule> modules = JoinModules(adapter, base);
+  Json rank_pattern = Json::object(), alpha_pattern = Json::object();
   std::vector<SafetensorsSource> tensors;
-  for (const LoraModule& m : adapter.modules) {
-    const std::string module = HfTensorName(m.projection, m.layer, "");
+  for (const JoinedModule& m : modules) {
+    const std::string module = HfTensorName(layout, *m.module, m.layer, "");
     const std::string path = module.substr(0, module.size() - 1);  // the empty suffix leaves a dot
     // What the scale was made from; patterns say where it is not the common one.
-    const double alpha = m.scale * adapter.user_scale *
-                         (lora.rslora ? std::sqrt(static_cast<double>(m.rank)) : static_cast<double>(m.rank));
+    const double alpha = m.scale * (lora.rslora ? std::sqrt(static_cast<double>(m.rank)) : static_cast<double>(m.rank));
     if (m.rank != lora.rank) rank_pattern[path] = m.rank;
     if (std::abs(alpha - lora.alpha) > 1e-6 * std::abs(lora.alpha)) alpha_pattern[path] = alpha;
-    const auto add = [&](const std::string& tail, Shape shape, size_t offset) {
-      const float* values = adapter.parameters.data() + offset;
-      const auto count = static_cast<size_t>(ElementCount(shape));
+    const auto add = [&](const std::string& tail, Shape shape, const std::vector<float>& values) {
       tensors.push_back({std::string(kPrefix) + path + tail, DType::kF32, std::move(shape),
-                         [values, count](const auto& write) { return write(AsBytes(values, count)); }});
+                         [&values](const auto& write) { return write(AsBytes(values.data(), values.size())); }});
     };
-    add(".lora_A.weight", {m.rank, m.in}, m.a_offset);
-    add(".lora_B.weight", {m.out, m.rank}, m.b_offset);
-    if (lora.dora) add(".lora_magnitude_vector", {m.out}, m.magnitude_offset);
+    add(".lora_A.weight", {m.rank, m.in}, m.a);
+    add(".lora_B.weight", {m.out, m.rank}, m.b);
+    if (lora.dora) add(".lora_magnitude_vector", {m.out}, m.magnitude);
   }
   const Json config = {
       {"peft_type", "LORA"},
@@ -223,10 +239,10 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
       {"use_rslora", lora.rslora},
       {"use_dora", lora.dora},
       {"bias", "none"},
-      {"fan_in_fan_out", false},
+      {"fan_in_fan_out", layout.hf_transposed},
       {"inference_mode", true},
       {"init_lora_weights", true},
-      {"target_modules", targets},
+      {"target_modules", TargetModules(layout, modules)},
       {"modules_to_save", nullptr},
       {"rank_pattern", rank_pattern},
       {"alpha_pattern", alpha_pattern}};

@@ -1,46 +1,116 @@
-// Readers of the two formats' configurations, over one table of fields: what a number is called in each, and what it
-// may be. Limits keep every product of two of them far inside 64 bits, whatever a hostile file says.
+// What both readers of configurations share: the family's traits, limits, and what follows from other fields. Limits
+// keep every product of two numbers far inside 64 bits, whatever a hostile file says.
 #include "model/config.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "base/json.h"
-#include "model/names.h"
+#include "model/config_fields.h"
 
 namespace hew {
 namespace {
 
-struct IntegerField {
-  int64_t ModelConfig::*member;
-  const char* gguf;  // behind "<architecture>."
-  const char* json;
-  int64_t limit;
-  bool required;
-};
-constexpr IntegerField kIntegers[] = {
-    {&ModelConfig::vocab_size, "vocab_size", "vocab_size", int64_t{1} << 24, false},
-    {&ModelConfig::hidden_size, "embedding_length", "hidden_size", int64_t{1} << 20, true},
-    {&ModelConfig::intermediate_size, "feed_forward_length", "intermediate_size", int64_t{1} << 20, true},
-    {&ModelConfig::num_hidden_layers, "block_count", "num_hidden_layers", 1024, true},
-    {&ModelConfig::num_attention_heads, "attention.head_count", "num_attention_heads", 4096, true},
-    {&ModelConfig::num_key_value_heads, "attention.head_count_kv", "num_key_value_heads", 4096, false},
-    {&ModelConfig::head_dim, "attention.key_length", "head_dim", 1024, false},
-    {&ModelConfig::max_position_embeddings, "context_length", "max_position_embeddings", int64_t{1} << 32, true},
-};
-
 // Angles in a rotary table (256 MB of cosines and sines); a model that claims more positions is used up to this many.
 constexpr int64_t kMaxRopeAngles = int64_t{1} << 25;
+constexpr int64_t kMaxPositions = int64_t{1} << 32;
 
-tl::unexpected<Error> FieldError(std::string_view field, std::string_view expected, std::string_view found) {
-  return BadInput("{}: expected {}, found {}", field, expected, found);
+Status CheckRope(const RopeConfig& rope, const ModelConfig& config) {
+  const auto positive = [](double x) { return x > 0 && std::isfinite(x); };
+  if (!positive(rope.theta)) {
+    return FieldError("base of the rotary positions", "a positive number", fmt::format("{}", rope.theta));
+  }
+  if (!positive(rope.factor)) {
+    return FieldError("factor of the rotary positions", "a positive number", fmt::format("{}", rope.factor));
+  }
+  const bool needs_original =
+      rope.scaling == RopeScaling::kYarn || rope.scaling == RopeScaling::kLongRope ||
+      (rope.scaling == RopeScaling::kLlama3 && rope.divisors.empty() && rope.low_freq_factor > 0);
+  if ((needs_original && rope.original_positions < 1) || rope.original_positions > kMaxPositions) {
+    return FieldError("original context of the rotary positions", "a number of at least 1",
+                      std::to_string(rope.original_positions));
+  }
+  if (rope.scaling == RopeScaling::kLlama3 && rope.low_freq_factor > 0 &&
+      !(rope.high_freq_factor > rope.low_freq_factor)) {
+    return FieldError("high_freq_factor", "a number above low_freq_factor", fmt::format("{}", rope.high_freq_factor));
+  }
+  if (rope.scaling == RopeScaling::kYarn &&
+      (!positive(rope.beta_fast) || !positive(rope.beta_slow) || !(rope.theta > 1))) {
+    return FieldError("beta_fast and beta_slow", "positive numbers",
+                      fmt::format("{} and {}", rope.beta_fast, rope.beta_slow));
+  }
+  if (!(rope.attention_factor >= 0) || !std::isfinite(rope.attention_factor)) {
+    return FieldError("attention_factor", "a positive number", fmt::format("{}", rope.attention_factor));
+  }
+  for (const auto* divisors : {&rope.divisors, &rope.long_divisors}) {
+    if (divisors->empty()) continue;
+    if (static_cast<int64_t>(divisors->size()) != config.rotary_dim / 2) {
+      return FieldError("factors of the rotary frequencies", fmt::format("{} of them", config.rotary_dim / 2),
+                        std::to_string(divisors->size()));
+    }
+    if (!std::all_of(divisors->begin(), divisors->end(), positive)) {
+      return FieldError("factors of the rotary frequencies", "positive numbers", "another");
+    }
+  }
+  return {};
 }
 
-// `name_of` gives the name of a field in the file at hand, so that the error says what its author wrote.
-template <typename NameOf>
-Status CompleteAndCheck(const NameOf& name_of, ModelConfig* config) {
-  for (const IntegerField& field : kIntegers) {
+Status CheckScale(const char* name, float value) {
+  if (value >= 0 && std::isfinite(value)) return {};
+  return FieldError(name, "a positive number", fmt::format("{}", value));
+}
+
+}  // namespace
+
+ModelConfig StartConfig(const Architecture& architecture) {
+  const FamilyTraits& traits = architecture.traits;
+  ModelConfig config;
+  config.architecture = architecture.gguf;
+  config.model_type = architecture.hf_model_type;
+  config.norm = traits.norm;
+  config.norm_eps = static_cast<float>(traits.norm_eps);
+  config.qk_norm = traits.qk_norm;
+  config.output_norms = traits.output_norms;
+  config.gated = traits.gated;
+  config.learned_positions = traits.learned_positions;
+  config.hidden_act = traits.act;
+  config.tie_word_embeddings = traits.tied;
+  config.attention_softcap = traits.attention_softcap;
+  config.logit_softcap = traits.logit_softcap;
+  for (Projection p : kProjections) {
+    config.has_bias[static_cast<size_t>(p)] = traits.all_bias || (traits.qkv_bias && p <= Projection::kV);
+  }
+  if (!traits.learned_positions) config.ropes = {RopeConfig{.theta = traits.rope_theta}};
+  return config;
+}
+
+void SetLayers(const FamilyTraits& traits, int64_t window, int64_t global_every, ModelConfig* config) {
+  config->layers.resize(static_cast<size_t>(std::clamp<int64_t>(config->num_hidden_layers, 0, kMaxLayers)));
+  for (size_t l = 0; l < config->layers.size(); ++l) {
+    const auto is_last_of = [l](int64_t n) { return n > 0 && static_cast<int64_t>(l + 1) % n == 0; };
+    config->layers[l].window = is_last_of(global_every) ? 0 : window;
+    config->layers[l].rope = config->ropes.empty() || is_last_of(traits.no_rope_every) ? kNoRope : 0;
+  }
+}
+
+void UseLocalRope(double theta, ModelConfig* config) {
+  RopeConfig local;
+  local.theta = theta;
+  config->ropes.push_back(local);
+  for (LayerConfig& layer : config->layers) {
+    if (layer.window > 0 && layer.rope != kNoRope) layer.rope = static_cast<int>(config->ropes.size()) - 1;
+  }
+}
+
+float ImpliedAttentionScale(const ModelConfig& config) {
+  const int64_t wide = ArchitectureOf(config).traits.wide_scale_layers;
+  const double size = wide > 0 && config.num_hidden_layers == wide
+                          ? static_cast<double>(config.hidden_size) / static_cast<double>(config.num_attention_heads)
+                          : static_cast<double>(config.head_dim);
+  return static_cast<float>(1 / std::sqrt(size));
+}
+
+Status CompleteConfig(ModelConfig* config, const FieldNamer& name_of) {
+  for (const IntegerField& field : kIntegerFields) {
     const int64_t value = config->*field.member;
     if (value < 0 || value > field.limit || (value == 0 && field.required)) {
       return FieldError(name_of(field), fmt::format("a number from 1 to {}", field.limit), std::to_string(value));
@@ -62,198 +132,54 @@ Status CompleteAndCheck(const NameOf& name_of, ModelConfig* config) {
   if (config->head_dim % 2 != 0 || config->head_dim > 1024) {
     return FieldError("size of a head", "an even number up to 1024", std::to_string(config->head_dim));
   }
-  if (!(config->rms_norm_eps > 0) || !(config->rms_norm_eps < 1)) {
-    return FieldError("epsilon of the norms", "a number between 0 and 1", fmt::format("{}", config->rms_norm_eps));
+  if (config->rotary_dim == 0) config->rotary_dim = config->head_dim;
+  if (config->rotary_dim % 2 != 0 || config->rotary_dim < 2 || config->rotary_dim > config->head_dim) {
+    return FieldError("rotated part of a head", fmt::format("an even number up to {}", config->head_dim),
+                      std::to_string(config->rotary_dim));
   }
-  if (!(config->rope_theta > 0) || !std::isfinite(config->rope_theta)) {
-    return FieldError("base of the rotary positions", "a positive number", fmt::format("{}", config->rope_theta));
+  if (!(config->norm_eps > 0) || !(config->norm_eps < 1)) {
+    return FieldError("epsilon of the norms", "a number between 0 and 1", fmt::format("{}", config->norm_eps));
   }
-  config->max_position_embeddings = std::min(config->max_position_embeddings, kMaxRopeAngles / (config->head_dim / 2));
-  return {};
-}
-
-// --- config.json -----------------------------------------------------------------------------------------------------
-
-class JsonReader {
- public:
-  explicit JsonReader(const Json& object) : object_(object) {}
-
-  const Json* Find(const char* key) const {
-    const auto it = object_.find(key);
-    return it == object_.end() || it->is_null() ? nullptr : &*it;
-  }
-  Status Integer(const char* key, bool required, int64_t* out) const {
-    const Json* value = Find(key);
-    if (!value) return required ? Missing(key) : Status();
-    const bool too_large = value->is_number_unsigned() &&
-                           value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    if (!value->is_number_integer() || too_large) return Wrong(key, "a whole number", *value);
-    *out = value->get<int64_t>();
-    // Zero is how a field that is not there looks, so what is written as zero is refused here.
-    if (*out == 0) return FieldError(key, "a number of at least 1", "0");
-    return {};
-  }
-  template <typename Number>
-  Status Real(const char* key, Number* out) const {
-    const Json* value = Find(key);
-    if (!value) return {};
-    if (!value->is_number()) return Wrong(key, "a number", *value);
-    *out = static_cast<Number>(value->get<double>());
-    return {};
-  }
-  Status Boolean(const char* key, bool* out) const {
-    const Json* value = Find(key);
-    if (!value) return {};
-    if (!value->is_boolean()) return Wrong(key, "true or false", *value);
-    *out = value->get<bool>();
-    return {};
-  }
-  Result<std::string> String(const char* key, const std::string& fallback) const {
-    const Json* value = Find(key);
-    if (!value) return fallback;
-    if (!value->is_string()) return Wrong(key, "a string", *value);
-    return value->get<std::string>();
-  }
-  tl::unexpected<Error> Wrong(const char* key, const std::string& expected, const Json& found) const {
-    std::string text = found.dump(-1, ' ', true, Json::error_handler_t::replace);
-    if (text.size() > 40) text = text.substr(0, 40) + "...";
-    return FieldError(key, expected, text);
-  }
-
- private:
-  Status Missing(const char* key) const { return FieldError(key, "a number", "no such field"); }
-
-  const Json& object_;
-};
-
-// Transformers 5 writes rope_parameters {rope_theta, rope_type}; before, rope_theta and rope_scaling stood apart.
-Status ReadRope(const JsonReader& reader, ModelConfig* config) {
-  HEW_RETURN_IF_ERROR(reader.Real("rope_theta", &config->rope_theta));
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const Json* object = reader.Find(key);
-    if (!object) continue;
-    if (!object->is_object()) return reader.Wrong(key, "an object", *object);
-    const JsonReader inner(*object);
-    HEW_RETURN_IF_ERROR(inner.Real("rope_theta", &config->rope_theta));
-    HEW_ASSIGN(const std::string old_type, inner.String("type", "default"));
-    HEW_ASSIGN(const std::string type, inner.String("rope_type", old_type));
-    if (type != "default") return BadInput("{}: expected type default, found {} (not supported yet)", key, type);
-  }
-  return {};
-}
-
-Status ReadActivation(const JsonReader& reader, ModelConfig* config) {
-  static constexpr std::pair<std::string_view, Activation> kKnown[] = {{"silu", Activation::kSilu},
-                                                                       {"swish", Activation::kSilu},
-                                                                       {"gelu_pytorch_tanh", Activation::kGeluTanh},
-                                                                       {"gelu", Activation::kGelu}};
-  HEW_ASSIGN(const std::string name, reader.String("hidden_act", "silu"));
-  for (const auto& [known, activation] : kKnown) {
-    if (name != known) continue;
-    config->hidden_act = activation;
-    return {};
-  }
-  return FieldError("hidden_act", "silu, gelu or gelu_pytorch_tanh", name);
-}
-
-std::string KnownModelTypes() {
-  std::string list;
-  for (const Architecture& a : Architectures()) list += (list.empty() ? "" : ", ") + std::string(a.hf_model_type);
-  return list;
-}
-
-Result<ModelConfig> ReadJsonConfig(const Json& json) {
-  if (!json.is_object()) return BadInput("expected a JSON object");
-  const JsonReader reader(json);
-  HEW_ASSIGN(const std::string type, reader.String("model_type", ""));
-  ModelConfig config;
-  for (const Architecture& a : Architectures()) {
-    if (a.hf_model_type == type) config.architecture = a.gguf;
-  }
-  if (config.architecture.empty()) {
-    return BadInput("model_type: unknown architecture {}; known: {}", type.empty() ? "(none)" : type,
-                    KnownModelTypes());
-  }
-  for (const IntegerField& field : kIntegers) {
-    const bool required = field.required || field.member == &ModelConfig::vocab_size;
-    HEW_RETURN_IF_ERROR(reader.Integer(field.json, required, &(config.*field.member)));
-  }
-  HEW_RETURN_IF_ERROR(reader.Real("rms_norm_eps", &config.rms_norm_eps));
-  HEW_RETURN_IF_ERROR(reader.Boolean("tie_word_embeddings", &config.tie_word_embeddings));
-  HEW_RETURN_IF_ERROR(reader.Boolean("attention_bias", &config.attention_bias));
-  HEW_RETURN_IF_ERROR(ReadRope(reader, &config));
-  HEW_RETURN_IF_ERROR(ReadActivation(reader, &config));
-  HEW_RETURN_IF_ERROR(CompleteAndCheck([](const IntegerField& f) { return std::string(f.json); }, &config));
-  return config;
-}
-
-// --- GGUF ------------------------------------------------------------------------------------------------------------
-
-// What would change the arithmetic and is not built yet is refused, never ignored.
-Status RefuseUnsupported(const GgufMetadata& metadata, const std::string& prefix, const ModelConfig& config) {
-  HEW_ASSIGN(const std::string scaling, metadata.GetStringOr(prefix + "rope.scaling.type", "none"));
-  if (scaling != "none")
-    return BadInput("{}rope.scaling.type: expected none, found {} (not supported yet)", prefix, scaling);
-  HEW_ASSIGN(const int64_t experts, metadata.GetIntOr(prefix + "expert_count", 0));
-  if (experts != 0)
-    return BadInput("{}expert_count: expected 0, found {} (mixtures of experts are not supported)", prefix, experts);
-  HEW_ASSIGN(const int64_t value_length, metadata.GetIntOr(prefix + "attention.value_length", config.head_dim));
-  if (value_length != config.head_dim) {
-    return BadInput("{}attention.value_length: expected {} as the keys', found {}", prefix, config.head_dim,
-                    value_length);
-  }
-  HEW_ASSIGN(const int64_t rotated, metadata.GetIntOr(prefix + "rope.dimension_count", config.head_dim));
-  if (rotated != config.head_dim) {
-    return BadInput("{}rope.dimension_count: expected {}, the size of a head, found {}", prefix, config.head_dim,
-                    rotated);
-  }
-  return {};
-}
-
-Result<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata) {
-  ModelConfig config;
-  HEW_ASSIGN(config.architecture, metadata.GetString("general.architecture"));
-  if (!FindArchitecture(config.architecture)) {
-    return BadInput("general.architecture: unknown architecture {}; known: {}", config.architecture,
-                    KnownArchitectures());
-  }
-  const std::string prefix = config.architecture + ".";
-  for (const IntegerField& field : kIntegers) {
-    if (field.required) {
-      HEW_ASSIGN(config.*field.member, metadata.GetInt(prefix + field.gguf));
-    } else if (metadata.Find(prefix + field.gguf)) {
-      HEW_ASSIGN(config.*field.member, metadata.GetInt(prefix + field.gguf));
-      if (config.*field.member == 0)
-        return BadInput("{}{}: expected a number of at least 1, found 0", prefix, field.gguf);
+  for (const RopeConfig& rope : config->ropes) HEW_RETURN_IF_ERROR(CheckRope(rope, *config));
+  if (config->layers.empty()) SetLayers({}, 0, 0, config);
+  for (const LayerConfig& layer : config->layers) {
+    if (layer.window < 0 || layer.window > kMaxPositions) {
+      return FieldError("sliding window", "a number of at least 1", std::to_string(layer.window));
     }
   }
-  if (config.vocab_size == 0) {
-    HEW_ASSIGN(const auto* tokens, metadata.GetArray<std::string>("tokenizer.ggml.tokens"));
-    if (!tokens) return BadInput("{}vocab_size: expected a number, found no such field", prefix);
-    config.vocab_size = static_cast<int64_t>(tokens->size());
-    if (config.vocab_size == 0) return BadInput("tokenizer.ggml.tokens: expected at least one token, found none");
+  if (config->attention_scale == 0) {
+    config->attention_scale = static_cast<float>(1 / std::sqrt(static_cast<double>(config->head_dim)));
   }
-  HEW_ASSIGN(const double eps, metadata.GetFloat(prefix + "attention.layer_norm_rms_epsilon"));
-  config.rms_norm_eps = static_cast<float>(eps);
-  HEW_ASSIGN(config.rope_theta, metadata.GetFloatOr(prefix + "rope.freq_base", config.rope_theta));
-  HEW_RETURN_IF_ERROR(CompleteAndCheck([&](const IntegerField& f) { return prefix + f.gguf; }, &config));
-  HEW_RETURN_IF_ERROR(RefuseUnsupported(metadata, prefix, config));
-  return config;
+  HEW_RETURN_IF_ERROR(CheckScale("scale of the attention scores", config->attention_scale));
+  HEW_RETURN_IF_ERROR(CheckScale("softcap of the attention scores", config->attention_softcap));
+  HEW_RETURN_IF_ERROR(CheckScale("softcap of the logits", config->logit_softcap));
+  if (!config->learned_positions) {
+    config->max_position_embeddings =
+        std::min(config->max_position_embeddings, kMaxRopeAngles / (config->rotary_dim / 2));
+  }
+  return {};
 }
 
-}  // namespace
-
-Result<ModelConfig> ConfigFromGguf(const GgufMetadata& metadata, const std::string& name) {
-  auto config = ReadGgufConfig(metadata);
-  if (!config) return Annotate(name, std::move(config).error());
-  return config;
+Status CompleteConfig(ModelConfig* config) {
+  return CompleteConfig(config, [](const IntegerField& field) { return std::string(field.json); });
 }
 
-Result<ModelConfig> ConfigFromJson(std::string_view config_json, const std::string& name) {
-  HEW_ASSIGN(const Json json, ParseJson(config_json, name));
-  auto config = ReadJsonConfig(json);
-  if (!config) return Annotate(name, std::move(config).error());
-  return config;
+std::pair<int64_t, int64_t> ProjectionShape(const ModelConfig& config, Projection p) {
+  switch (p) {
+    case Projection::kQ:
+      return {config.query_size(), config.hidden_size};
+    case Projection::kK:
+    case Projection::kV:
+      return {config.key_value_size(), config.hidden_size};
+    case Projection::kO:
+      return {config.hidden_size, config.query_size()};
+    case Projection::kGate:
+    case Projection::kUp:
+      return {config.intermediate_size, config.hidden_size};
+    case Projection::kDown:
+      return {config.hidden_size, config.intermediate_size};
+  }
+  HEW_CHECK(false);
 }
 
 }  // namespace hew

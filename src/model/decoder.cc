@@ -9,7 +9,8 @@ namespace hew {
 namespace {
 
 struct BatchRows {
-  std::vector<int32_t> ids, positions;  // [rows]
+  std::vector<int32_t> ids;  // [rows]
+  RowPositions at;
 };
 
 BatchRows FlattenRows(const Model& model, std::span<const SequenceRows> sequences) {
@@ -17,12 +18,14 @@ BatchRows FlattenRows(const Model& model, std::span<const SequenceRows> sequence
   for (const SequenceRows& s : sequences) {
     const auto rows = static_cast<int64_t>(s.ids.size());
     HEW_CHECK(s.cache != nullptr && rows > 0 && s.cache->length() + rows <= s.cache->capacity());
-    HEW_CHECK(s.cache->length() + rows <= model.rope.positions);
+    HEW_CHECK(s.cache->length() + rows <= model.config.max_position_embeddings);
+    const int64_t first_rope_row = s.cache->long_sequence() ? model.config.max_position_embeddings : 0;
     for (int64_t i = 0; i < rows; ++i) {
       const int32_t id = s.ids[static_cast<size_t>(i)];
       HEW_CHECK(id >= 0 && id < model.config.vocab_size);
       batch.ids.push_back(id);
-      batch.positions.push_back(static_cast<int32_t>(s.cache->length() + i));
+      batch.at.positions.push_back(static_cast<int32_t>(s.cache->length() + i));
+      batch.at.rope_rows.push_back(static_cast<int32_t>(first_rope_row + s.cache->length() + i));
     }
   }
   return batch;
@@ -68,34 +71,44 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
   const DType type = context.activation_type();
   Matrix residual(DType::kF32, rows, config.hidden_size), normed(type, rows, config.hidden_size);
   Matrix q(type, rows, config.query_size()), attention(type, rows, config.query_size());
-  Matrix gate(type, rows, config.intermediate_size), up(type, rows, config.intermediate_size);
+  Matrix gate(type, config.gated ? rows : 0, config.intermediate_size), up(type, rows, config.intermediate_size);
+  Matrix output(DType::kF32, config.output_norms ? rows : 0, config.hidden_size);
   const bool in_place = sequences.size() == 1;  // one sequence writes its keys and values where they stay
   Matrix k(type, in_place ? 0 : rows, config.key_value_size()), v(type, in_place ? 0 : rows, config.key_value_size());
-  // act(gate) * up is elementwise, so it may stand where gate was.
-  LayerViews views{q.view(), attention.view(), k.view(), v.view(), gate.view(), up.view(), gate.view(), normed.view()};
+  LayerViews views;
+  views.q_projected = views.q = q.view();
+  views.k_projected = views.k = k.view();
+  views.v = v.view();
+  views.attention = attention.view();
+  views.gate = gate.view();
+  views.up = up.view();
+  views.activated = config.gated ? gate.view() : up.view();  // elementwise, so it may stand where its input was
+  views.normed = normed.view();
+  views.attention_output = views.feed_forward_output = output.view();
   ProjectionScratch scratch;
 
-  EmbedTokens(rt, model.embed_tokens, batch.ids, 1, residual.view());
+  Embed(context, batch.ids, batch.at, residual.view());
   for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
     if (in_place) {
-      views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
+      views.k_projected = views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
       views.v = NewRows(sequences[0], sequences[0].cache->values(l));
     }
-    AttentionInputs(context, l, residual.view(), batch.positions, views, scratch);
+    AttentionInputs(context, l, residual.view(), batch.at, views, scratch);
     const std::vector<AttentionSegment> segments = FillCaches(rt, sequences, l, views, in_place);
-    AttentionForward(rt, AttentionShapeOf(config), views.q, segments, views.attention, nullptr);
+    AttentionForward(rt, AttentionShapeOf(config, l), views.q, segments, views.attention, nullptr);
     AttentionOutput(context, l, views, residual.view(), scratch);
     FeedForward(context, l, views, residual.view(), scratch);
   }
   for (const SequenceRows& s : sequences) s.cache->Advance(static_cast<int64_t>(s.ids.size()));
   Matrix hidden(DType::kF32, rows, config.hidden_size);
-  RmsNorm(rt, residual.view(), model.final_norm.data(), config.rms_norm_eps, hidden.view());
+  NormForward(context, model.final_norm, residual.view(), hidden.view());
   return hidden;
 }
 
 void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits) {
   const LinearTerm term{hidden, &model.head()};
   Linear(rt, {&term, 1}, nullptr, logits);
+  if (model.config.logit_softcap > 0) Softcap(rt, model.config.logit_softcap, logits);
 }
 
 }  // namespace hew

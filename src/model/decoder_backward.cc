@@ -30,79 +30,109 @@ struct LayerPass {
   }
 };
 
-// The residual stream's gradient as the products read it: rounded to bf16 once rather than in each.
-ConstMatrixView OutputGradientOf(const LayerPass& pass, MatrixView d_residual) {
-  if (!pass.context.rt.bf16()) return d_residual;
-  const MatrixView rounded = pass.Act(pass.buffers.d_output, d_residual.cols);
-  CopyOrAdd(pass.context.rt, d_residual, rounded, false);
-  return rounded;
+// The gradient of what o_proj or down_proj gave (`output`, where a norm follows), as the products read it: rounded to
+// bf16 once rather than in each.
+ConstMatrixView OutputGradientOf(const LayerPass& pass, const Norm& norm, ConstMatrixView output,
+                                 MatrixView d_residual) {
+  const bool normed = pass.config().output_norms;
+  if (!normed && !pass.context.rt.bf16()) return d_residual;
+  const MatrixView d_output = pass.Act(pass.buffers.d_output, d_residual.cols);
+  if (normed) {
+    NormBackward(pass.context, norm, output, d_residual, d_output, false);
+  } else {
+    CopyOrAdd(pass.context.rt, d_residual, d_output, false);
+  }
+  return d_output;
 }
 
-// d_residual += gradient through the norm that made `normed` out of `x`.
-void NormBackward(const LayerPass& pass, ConstMatrixView x, const std::vector<float>& gain, ConstMatrixView d_normed,
-                  MatrixView d_residual) {
-  RmsNormBackward(pass.context.rt, x, gain.data(), pass.config().rms_norm_eps, d_normed, d_residual, true, nullptr);
+// gate and up become their gradients.
+void ActivationBackward(const LayerPass& pass, ConstMatrixView d_activated) {
+  const Runtime& rt = pass.context.rt;
+  const LayerViews& v = pass.views;
+  if (pass.config().gated) {
+    GatedActivationBackward(rt, pass.config().hidden_act, v.gate, v.up, d_activated, v.gate, v.up);
+  } else {
+    ActivateBackward(rt, pass.config().hidden_act, v.up, d_activated, v.up);
+  }
 }
 
 // Returns false when nothing below needs a gradient.
 bool FeedForwardBackward(const LayerPass& pass, MatrixView d_residual) {
-  const Runtime& rt = pass.context.rt;
   const ModelConfig& config = pass.config();
   const LayerViews& v = pass.views;
-  GatedActivation(rt, config.hidden_act, v.gate, v.up, v.activated);
+  ActivateFeedForward(pass.context, v);
   MatrixView d_activated = pass.Act(pass.buffers.d_activated, config.intermediate_size);
-  const ConstMatrixView d_output = OutputGradientOf(pass, d_residual);
+  const ConstMatrixView d_output =
+      OutputGradientOf(pass, pass.weights().feed_forward_output_norm, v.feed_forward_output, d_residual);
   const bool more = pass.NeedsInputOf(Projection::kDown);
   pass.Backward({{Projection::kDown, d_output}}, v.activated, more ? &d_activated : nullptr);
   if (!more) return false;
-  GatedActivationBackward(rt, config.hidden_act, v.gate, v.up, d_activated, v.gate, v.up);
+  ActivationBackward(pass, d_activated);
 
   const MatrixView middle = pass.Fp32(pass.activations.middle, config.hidden_size);
-  const std::vector<float>& gain = pass.weights().post_attention_norm;
-  RmsNorm(rt, middle, gain.data(), config.rms_norm_eps, v.normed);
+  const Norm& norm = pass.weights().feed_forward_norm;
+  NormForward(pass.context, norm, middle, v.normed);
   MatrixView d_normed = pass.Fp32(pass.buffers.d_normed, config.hidden_size);
   const bool below = pass.NeedsInputOf(Projection::kGate);
-  pass.Backward({{Projection::kGate, v.gate}, {Projection::kUp, v.up}}, v.normed, below ? &d_normed : nullptr);
-  if (below) NormBackward(pass, middle, gain, d_normed, d_residual);
+  MatrixView* d_input = below ? &d_normed : nullptr;
+  if (config.gated) {
+    pass.Backward({{Projection::kGate, v.gate}, {Projection::kUp, v.up}}, v.normed, d_input);
+  } else {
+    pass.Backward({{Projection::kUp, v.up}}, v.normed, d_input);
+  }
+  if (below) NormBackward(pass.context, norm, middle, d_normed, d_residual, true);
   return below;
 }
 
-void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, MatrixView d_residual) {
+// From the rotated heads' gradient back to that of what the projection gave, in place.
+void HeadsBackward(const LayerPass& pass, const RowPositions& at, const Norm& norm, MatrixView projected,
+                   MatrixView d_heads) {
+  RotateHeads(pass.context, pass.layer, at, true, d_heads);
+  if (!pass.config().qk_norm) return;
+  const int64_t d = pass.config().head_dim;
+  const MatrixView rows = HeadsAsRows(d_heads, d);
+  NormBackward(pass.context, norm, HeadsAsRows(projected, d), rows, rows, false);
+}
+
+void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, const RowPositions& at,
+                            MatrixView d_residual) {
   const Runtime& rt = pass.context.rt;
   const ModelConfig& config = pass.config();
   const LayerViews& v = pass.views;
   MatrixView d_attention = pass.Act(pass.buffers.d_attention, config.query_size());
   const bool more = pass.NeedsInputOf(Projection::kO);
-  pass.Backward({{Projection::kO, OutputGradientOf(pass, d_residual)}}, v.attention, more ? &d_attention : nullptr);
+  const ConstMatrixView d_output =
+      OutputGradientOf(pass, pass.weights().attention_output_norm, v.attention_output, d_residual);
+  pass.Backward({{Projection::kO, d_output}}, v.attention, more ? &d_attention : nullptr);
   if (!more) return;
 
   const MatrixView d_q = pass.Act(pass.buffers.d_q, config.query_size());
   const MatrixView d_k = pass.Act(pass.buffers.d_k, config.key_value_size());
   const MatrixView d_v = pass.Act(pass.buffers.d_v, config.key_value_size());
   const float* log_sum_exp = pass.Fp32(pass.activations.log_sum_exp, config.num_attention_heads).f32();
-  AttentionBackward(rt, AttentionShapeOf(config), v.q, SegmentsOf(batch, v), v.attention, log_sum_exp, d_attention, d_q,
-                    d_k, d_v);
-  Rope(rt, pass.context.model.rope, config.rope_pairing, batch.positions, config.head_dim, true, d_q);
-  Rope(rt, pass.context.model.rope, config.rope_pairing, batch.positions, config.head_dim, true, d_k);
+  AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q, SegmentsOf(batch, v), v.attention, log_sum_exp,
+                    d_attention, d_q, d_k, d_v);
+  HeadsBackward(pass, at, pass.weights().q_norm, v.q_projected, d_q);
+  HeadsBackward(pass, at, pass.weights().k_norm, v.k_projected, d_k);
 
   const MatrixView residual = pass.Fp32(pass.activations.residual, config.hidden_size);
-  const std::vector<float>& gain = pass.weights().input_norm;
-  RmsNorm(rt, residual, gain.data(), config.rms_norm_eps, v.normed);
+  const Norm& norm = pass.weights().input_norm;
+  NormForward(pass.context, norm, residual, v.normed);
   MatrixView d_normed = pass.Fp32(pass.buffers.d_normed, config.hidden_size);
   const bool below = pass.NeedsInputOf(Projection::kQ);
   pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, v.normed,
                 below ? &d_normed : nullptr);
-  if (below) NormBackward(pass, residual, gain, d_normed, d_residual);
+  if (below) NormBackward(pass.context, norm, residual, d_normed, d_residual, true);
 }
 
 }  // namespace
 
-void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer,
+void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
                    LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
                    std::span<float> gradients) {
   const LayerPass pass{context,  layer, activations, buffers, ViewsOf(context, activations, buffers, d_residual.rows),
                        gradients};
-  if (FeedForwardBackward(pass, d_residual)) AttentionBlockBackward(pass, batch, d_residual);
+  if (FeedForwardBackward(pass, d_residual)) AttentionBlockBackward(pass, batch, at, d_residual);
 }
 
 }  // namespace hew

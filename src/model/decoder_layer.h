@@ -9,23 +9,49 @@
 
 namespace hew {
 
-// Views of one batch of rows; activation type.
-struct LayerViews {
-  MatrixView q, attention;         // [rows, query_size]; q rotated
-  MatrixView k, v;                 // [rows, key_value_size]; k rotated
-  MatrixView gate, up, activated;  // [rows, intermediate_size]; activated = act(gate) * up
-  MatrixView normed;               // [rows, hidden_size]
+// Where each row of a batch stands.
+struct RowPositions {
+  std::vector<int32_t> positions;  // [rows] in its sequence
+  std::vector<int32_t> rope_rows;  // [rows] of the rotary tables: see MakeRopeTable
 };
 
-AttentionShape AttentionShapeOf(const ModelConfig& config);
+// Views of one batch of rows; activation type where no other is said.
+struct LayerViews {
+  MatrixView q_projected, k_projected;  // ModelConfig::qk_norm: before norm and rotation; may be q and k themselves
+  MatrixView q, attention;              // [rows, query_size]; q rotated
+  MatrixView k, v;                      // [rows, key_value_size]; k rotated
+  MatrixView gate, up, activated;  // [rows, intermediate_size]; activated = act(gate) * up, or act(up) without gate
+  MatrixView normed;               // [rows, hidden_size]
+  // ModelConfig::output_norms: [rows, hidden_size] fp32, before their norms; may be the same memory.
+  MatrixView attention_output, feed_forward_output;
+};
 
-// q, k, v from the residual stream [rows, hidden_size], fp32. positions [rows].
-void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual,
-                     std::span<const int32_t> positions, const LayerViews& views, ProjectionScratch& scratch);
-// residual += o_proj(attention).
+AttentionShape AttentionShapeOf(const ModelConfig& config, int64_t layer);
+
+// One row per head of x [rows, heads * head_dim], without a gap between its rows.
+MatrixView HeadsAsRows(MatrixView x, int64_t head_dim);
+
+// y (+)= norm of x, row by row.
+void NormForward(const DecoderContext& context, const Norm& norm, ConstMatrixView x, MatrixView y,
+                 bool accumulate = false);
+// d_x (+)= the gradient of its input; d_x may be d_y.
+void NormBackward(const DecoderContext& context, const Norm& norm, ConstMatrixView x, ConstMatrixView d_y,
+                  MatrixView d_x, bool accumulate);
+
+// The residual stream [rows, hidden_size] fp32 before the first layer.
+void Embed(const DecoderContext& context, std::span<const int32_t> ids, const RowPositions& at, MatrixView residual);
+// Rotates q or k, or back; nothing in a layer without rotary positions.
+void RotateHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, bool inverse, MatrixView x);
+
+// q, k, v from the residual stream [rows, hidden_size], fp32.
+void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
+                     const LayerViews& views, ProjectionScratch& scratch);
+// residual += o_proj(attention), or the norm of that.
 void AttentionOutput(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
                      ProjectionScratch& scratch);
-// residual += down_proj(act(gate) * up).
+// activated from gate and up.
+void ActivateFeedForward(const DecoderContext& context, const LayerViews& views);
+// residual += down_proj(activated), or the norm of that.
 void FeedForward(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
                  ProjectionScratch& scratch);
 

@@ -70,20 +70,22 @@ Matrix Sliced(const Runtime& rt, const Model& model, std::span<const LoraAdapter
 // One row or many, cached or not, alone or among others, with any number of threads: the same bits.
 TEST(Decoder, BitsDependOnTheSequenceAlone) {
   const ThreadPool one(1), three(3);
-  const Model model = TinyModel(one, kMixed);
-  const std::vector<int32_t> ids = RandomIds(1, 300, model.config.vocab_size);  // past one block of 256 keys
-  LoraConfig lora;
-  lora.rank = 5;
-  for (Runtime rt : AllRuntimes(one)) {
-    const LoraAdapter adapter = RandomAdapter(rt, lora, model, 2);
-    const LoraAdapter* const adapters[] = {&adapter};
-    const Matrix reference = Sliced(rt, model, adapters, ids, ids.size(), 0);
-    for (const ThreadPool* pool : {&one, &three}) {
-      rt.pool = pool;
-      for (const auto& [slice, others] :
-           {std::pair<size_t, size_t>{300, 0}, {1, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}, {50, 5}}) {
-        EXPECT_TRUE(SameBits(reference.view(), Sliced(rt, model, adapters, ids, slice, others).view()))
-            << Describe(rt) << ", slices of " << slice << ", " << others << " others";
+  for (const test::Variation& variation : test::Variations()) {
+    const Model model = TinyModel(one, kMixed, 3, variation.change);
+    const std::vector<int32_t> ids = RandomIds(1, 300, model.config.vocab_size);  // past one block of 256 keys
+    LoraConfig lora;
+    lora.rank = 5;
+    for (Runtime rt : AllRuntimes(one)) {
+      const LoraAdapter adapter = RandomAdapter(rt, lora, model, 2);
+      const LoraAdapter* const adapters[] = {&adapter};
+      const Matrix reference = Sliced(rt, model, adapters, ids, ids.size(), 0);
+      for (const ThreadPool* pool : {&one, &three}) {
+        rt.pool = pool;
+        for (const auto& [slice, others] :
+             {std::pair<size_t, size_t>{300, 0}, {1, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}, {50, 5}}) {
+          EXPECT_TRUE(SameBits(reference.view(), Sliced(rt, model, adapters, ids, slice, others).view()))
+              << variation.name << ", " << Describe(rt) << ", slices of " << slice << ", " << others << " others";
+        }
       }
     }
   }
@@ -191,10 +193,7 @@ TEST(Decoder, FreshAdapterChangesNothing) {
   }
 }
 
-// What is trained is what is served: the losses of a packed batch are those of the same documents served alone.
-TEST(Decoder, TrainingForwardIsServing) {
-  const ThreadPool pool(2);
-  const Model model = TinyModel(pool, kMixed);
+void CheckTrainingForward(const ThreadPool& pool, const Model& model) {
   const std::vector<std::vector<int32_t>> documents = {RandomIds(1, 9, 70), RandomIds(2, 290, 70), RandomIds(3, 2, 70)};
   const PackedBatch batch = test::PackDocuments(documents);
   for (const Runtime& rt : AllRuntimes(pool)) {
@@ -214,6 +213,15 @@ TEST(Decoder, TrainingForwardIsServing) {
       }
     }
     EXPECT_NEAR(sum.loss, total, 1e-3);
+  }
+}
+
+// What is trained is what is served: the losses of a packed batch are those of the same documents served alone.
+TEST(Decoder, TrainingForwardIsServing) {
+  const ThreadPool pool(2);
+  for (const test::Variation& variation : test::Variations()) {
+    SCOPED_TRACE(variation.name);
+    CheckTrainingForward(pool, TinyModel(pool, kMixed, 3, variation.change));
   }
 }
 

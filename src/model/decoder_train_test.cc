@@ -120,6 +120,20 @@ TEST_P(TrainingGradient, IsTheSlopeOfTheLoss) {
   CheckFiniteDifferences(rt, model, adapter, SharedPrefixBatch());
 }
 
+// The arithmetic that other families have, under a prefix that is shared.
+TEST(Training, GradientIsTheSlopeOfTheLossInEveryFamily) {
+  const ThreadPool pool(2);
+  const Runtime rt{&pool, BestIsa(), Precision::kFp32};
+  for (const test::Variation& variation : test::Variations()) {
+    SCOPED_TRACE(variation.name);
+    const Model model = TinyModel(pool, {DType::kF32, DType::kQ8_0}, 3, variation.change);
+    LoraConfig config;
+    config.rank = 3;
+    config.alpha = 4;
+    CheckFiniteDifferences(rt, model, RandomAdapter(rt, config, model, 6), SharedPrefixBatch());
+  }
+}
+
 const std::vector<Projection> kAll = {kProjections.begin(), kProjections.end()};
 INSTANTIATE_TEST_SUITE_P(Variants, TrainingGradient,
                          testing::Values(Variant{"lora", false, false, 0, kAll},
@@ -263,9 +277,7 @@ TEST(Training, NothingLearnedNothingDone) {
 }
 
 // The plan says what the workspace then holds.
-TEST(Training, PlannedBytesAreTaken) {
-  const ThreadPool pool(2);
-  const Model model = TinyModel(pool, {DType::kF32});
+void CheckPlannedBytes(const ThreadPool& pool, const Model& model) {
   for (const Runtime& rt : AllRuntimes(pool)) {
     for (const auto& [dora, dropout] : {std::pair{false, 0.0}, {false, 0.1}, {true, 0.0}, {true, 0.1}}) {
       LoraConfig config;
@@ -281,6 +293,14 @@ TEST(Training, PlannedBytesAreTaken) {
       EXPECT_LE(taken, planned) << Describe(rt) << dora << dropout;
       EXPECT_GE(taken, 0.8 * planned) << Describe(rt) << dora << dropout;
     }
+  }
+}
+
+TEST(Training, PlannedBytesAreTaken) {
+  const ThreadPool pool(2);
+  for (const test::Variation& variation : test::Variations()) {
+    SCOPED_TRACE(variation.name);
+    CheckPlannedBytes(pool, TinyModel(pool, {DType::kF32}, 3, variation.change));
   }
 }
 

@@ -77,6 +77,13 @@ std::vector<NamedRange> RangesOf(const LoraModule& m, bool dora) {
   return ranges;
 }
 
+std::string ModuleOfProjection(const LoraModule& m) {
+  const FileLayout& layout = *FindArchitecture("llama")->layout;
+  std::string name = HfTensorName(layout, ModuleOf(layout, m.projection), m.layer, "");
+  name.pop_back();
+  return name;
+}
+
 std::vector<float> Floats(const SafetensorsFile& file, const std::string& name) {
   const TensorEntry* entry = file.Find(name);
   EXPECT_NE(entry, nullptr) << name;
@@ -109,8 +116,7 @@ TEST_P(GoldenTest, GradientsArePefts) {
     LoraAdapter adapter = MakeAdapter(variant);
     for (const LoraModule& m : adapter.modules) {
       for (const NamedRange& range : RangesOf(m, adapter.config.dora)) {
-        std::string module = HfTensorName(m.projection, m.layer, "");
-        module.pop_back();
+        const std::string module = ModuleOfProjection(m);
         const std::vector<float> values = Floats(*file, module + range.suffix);
         ASSERT_EQ(values.size(), range.count);
         std::copy(values.begin(), values.end(), adapter.parameters.begin() + static_cast<ptrdiff_t>(range.offset));
@@ -123,8 +129,7 @@ TEST_P(GoldenTest, GradientsArePefts) {
     EXPECT_NEAR(Loss(rt_, *model_, &adapter, Batch()).loss, loss.loss, 1e-9) << name;
     for (const LoraModule& m : adapter.modules) {
       for (const NamedRange& range : RangesOf(m, adapter.config.dora)) {
-        std::string module = HfTensorName(m.projection, m.layer, "");
-        module.pop_back();
+        const std::string module = ModuleOfProjection(m);
         const std::vector<float> expected = Floats(*file, "gradient." + module + range.suffix);
         ASSERT_EQ(expected.size(), range.count);
         double difference = 0, norm = 0;

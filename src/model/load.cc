@@ -1,6 +1,6 @@
 // A model out of a GGUF file or a Hugging Face folder: one loader over two sources that differ in names, in the order
 // of Q and K rows and in where the configuration stands.
-#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -9,6 +9,8 @@
 #include "formats/safetensors.h"
 #include "model/model.h"
 #include "model/names.h"
+#include "model/rope.h"
+#include "model/tensors.h"
 #include "tensor/codec.h"
 
 namespace hew {
@@ -16,63 +18,73 @@ namespace {
 
 struct TensorSource {
   std::string path;  // for messages
+  bool gguf = false;
   std::function<const TensorEntry*(const std::string&)> find;
-  std::function<std::string(Projection, int64_t, std::string_view)> projection_name;
-  std::function<std::string(ModelTensor, int64_t)> tensor_name;
-  bool gguf_rows = false;  // rows of Q and K stand in GGUF's order
 };
+
+// [rows, cols] of `width` bytes an element, from [cols, rows].
+std::string Transposed(std::string_view bytes, int64_t rows, int64_t cols, int64_t width) {
+  std::string out(bytes.size(), '\0');
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c)
+      std::memcpy(out.data() + (r * cols + c) * width, bytes.data() + (c * rows + r) * width,
+                  static_cast<size_t>(width));
+  }
+  return out;
+}
 
 class Loader {
  public:
   Loader(const Runtime& rt, const TensorSource& source, Model* model) : rt_(rt), source_(source), model_(*model) {}
 
   Status Load() {
-    const ModelConfig& config = model_.config;
-    const int64_t hidden = config.hidden_size;
-    HEW_RETURN_IF_ERROR(ReadWeight(source_.tensor_name(ModelTensor::kEmbedTokens, 0), {config.vocab_size, hidden},
-                                   nullptr, &model_.embed_tokens));
-    if (!config.tie_word_embeddings) {
-      HEW_RETURN_IF_ERROR(ReadWeight(source_.tensor_name(ModelTensor::kLmHead, 0), {config.vocab_size, hidden}, nullptr,
-                                     &model_.lm_head));
-    }
-    HEW_RETURN_IF_ERROR(
-        ReadVector(source_.tensor_name(ModelTensor::kFinalNorm, 0), hidden, nullptr, &model_.final_norm));
+    ModelConfig& config = model_.config;
+    FindBiases();
+    HEW_RETURN_IF_ERROR(ReadDivisors());
+    if (auto complete = CompleteConfig(&config); !complete) return Annotate(source_.path, std::move(complete).error());
     model_.layers.resize(static_cast<size_t>(config.num_hidden_layers));
-    for (int64_t l = 0; l < config.num_hidden_layers; ++l) HEW_RETURN_IF_ERROR(LoadLayer(l));
-    model_.rope = MakeRopeTable(*rt_.pool, config);
+    for (const StoredTensor& tensor : TensorsOf(config)) {
+      HEW_RETURN_IF_ERROR(tensor.matrix() ? ReadMatrix(tensor) : ReadVector(tensor));
+    }
+    for (const RopeConfig& rope : config.ropes) model_.ropes.push_back(MakeRopeTable(*rt_.pool, config, rope));
     return {};
   }
 
   const std::set<std::string>& used() const { return used_; }
 
  private:
-  Status LoadLayer(int64_t l) {
-    LayerWeights& layer = model_.layers[static_cast<size_t>(l)];
-    const int64_t hidden = model_.config.hidden_size;
-    HEW_RETURN_IF_ERROR(
-        ReadVector(source_.tensor_name(ModelTensor::kInputNorm, l), hidden, nullptr, &layer.input_norm));
-    HEW_RETURN_IF_ERROR(ReadVector(source_.tensor_name(ModelTensor::kPostAttentionNorm, l), hidden, nullptr,
-                                   &layer.post_attention_norm));
-    for (Projection p : kProjections) {
-      const auto i = static_cast<size_t>(p);
-      const auto [out, in] = ProjectionShape(model_.config, p);
-      std::function<int64_t(int64_t)> row_map;
-      if (source_.gguf_rows && GgufPermutesRows(model_.config, p)) {
-        row_map = [this, p = p](int64_t row) { return GgufRowOf(model_.config, p, row); };
-      }
-      HEW_RETURN_IF_ERROR(
-          ReadWeight(source_.projection_name(p, l, "weight"), {out, in}, row_map, &layer.projections[i]));
-      if (!HasBias(p)) continue;
-      HEW_RETURN_IF_ERROR(ReadVector(source_.projection_name(p, l, "bias"), out, row_map, &layer.biases[i]));
-    }
-    return {};
+  const std::string& NameOf(const StoredTensor& tensor) const {
+    return source_.gguf ? tensor.gguf_name : tensor.hf_name;
   }
 
   // What the first layer has, every layer must have.
-  bool HasBias(Projection p) const {
-    const bool attention_input = p == Projection::kQ || p == Projection::kK || p == Projection::kV;
-    if (model_.config.attention_bias && attention_input) return true;
-    return source_.find(source_.projection_name(p, 0, "bias")) != nullptr;
+  void FindBiases() {
+    const FileLayout& layout = *ArchitectureOf(model_.config).layout;
+    for (const StoredModule& m : layout.modules) {
+      if (!source_.find(source_.gguf ? GgufTensorName(m, 0, "bias") : HfTensorName(layout, m, 0, "bias"))) continue;
+      for (Projection p : m.projections()) model_.config.has_bias[static_cast<size_t>(p)] = true;
+    }
+  }
+
+  // What a GGUF file divides the rotary frequencies by stands among its tensors.
+  Status ReadDivisors() {
+    if (!source_.gguf || model_.config.ropes.empty()) return {};
+    RopeConfig& rope = model_.config.ropes[0];
+    const auto read = [&](const char* name, std::vector<double>* out) -> Status {
+      const int64_t size = model_.config.rotary_dim / 2;
+      HEW_ASSIGN(const TensorEntry* entry, Require(name, {size}));
+      HEW_ASSIGN(const std::vector<float> values, Decode(*entry, size));
+      out->assign(values.begin(), values.end());
+      return {};
+    };
+    if (rope.scaling == RopeScaling::kLongRope || source_.find("rope_factors_short.weight")) {
+      rope.scaling = RopeScaling::kLongRope;  // not every file says so itself
+      HEW_RETURN_IF_ERROR(read("rope_factors_short.weight", &rope.divisors));
+      return read("rope_factors_long.weight", &rope.long_divisors);
+    }
+    if (rope.scaling != RopeScaling::kNone || !source_.find("rope_freqs.weight")) return {};
+    rope.scaling = RopeScaling::kLlama3;
+    return read("rope_freqs.weight", &rope.divisors);
   }
 
   Result<const TensorEntry*> Require(const std::string& name, const Shape& shape) {
@@ -84,36 +96,71 @@ class Loader {
                       ToString(entry->shape));
     }
     if (!CanDecode(entry->dtype)) {
-      return BadInput("{}: tensor {}: cannot read elements of type {}", source_.path, name, NameOf(entry->dtype));
+      return BadInput("{}: tensor {}: cannot read elements of type {}", source_.path, name, hew::NameOf(entry->dtype));
     }
-    used_.insert(name);
+    used_.insert(entry->name);
     return entry;
   }
 
-  Status ReadWeight(const std::string& name, const Shape& shape, const std::function<int64_t(int64_t)>& row_map,
-                    Weight* out) {
-    HEW_ASSIGN(const TensorEntry* entry, Require(name, shape));
-    auto weight = MakeWeight(*rt_.pool, entry->dtype, shape[0], shape[1], entry->bytes, row_map);
-    if (!weight) return Annotate(fmt::format("{}: tensor {}", source_.path, name), std::move(weight).error());
-    *out = *std::move(weight);
+  // Row of a part in memory -> row of the part in the file; null when they are the same.
+  std::function<int64_t(int64_t)> RowMap(const ModelPart& part) const {
+    if (!source_.gguf || !part.projection || !GgufPermutesRows(model_.config, *part.projection)) return nullptr;
+    return [this, p = *part.projection](int64_t row) { return GgufRowOf(model_.config, p, row); };
+  }
+
+  Status ReadMatrix(const StoredTensor& tensor) {
+    const std::string& name = NameOf(tensor);
+    const int64_t cols = tensor.shape[1];
+    const bool transposed = !source_.gguf && tensor.hf_transposed;
+    HEW_ASSIGN(const TensorEntry* entry, Require(name, transposed ? Shape{cols, tensor.shape[0]} : tensor.shape));
+    const auto wrong = [&](Error error) {
+      return Annotate(fmt::format("{}: tensor {}", source_.path, name), std::move(error));
+    };
+    std::string_view bytes = entry->bytes;
+    std::string turned;
+    if (transposed) {
+      if (InfoOf(entry->dtype).block_elements != 1)
+        return wrong(BadInput("expected plain elements, found {}", hew::NameOf(entry->dtype)).value());
+      turned = Transposed(bytes, tensor.shape[0], cols, RowBytes(entry->dtype, 1));
+      bytes = turned;
+    }
+    const size_t row_bytes = bytes.size() / static_cast<size_t>(tensor.shape[0]);
+    for (const ModelPart& part : tensor.parts) {
+      const size_t size = static_cast<size_t>(part.rows) * row_bytes;
+      auto weight = MakeWeight(*rt_.pool, entry->dtype, part.rows, cols, bytes.substr(0, size), RowMap(part));
+      if (!weight) return wrong(std::move(weight).error());
+      MatrixOf(model_, part) = *std::move(weight);
+      bytes.remove_prefix(size);
+    }
     return {};
   }
 
-  Status ReadVector(const std::string& name, int64_t size, const std::function<int64_t(int64_t)>& row_map,
-                    std::vector<float>* out) {
-    HEW_ASSIGN(const TensorEntry* entry, Require(name, {size}));
-    const int64_t block = InfoOf(entry->dtype).block_elements;
+  Result<std::vector<float>> Decode(const TensorEntry& entry, int64_t size) {
+    const int64_t block = InfoOf(entry.dtype).block_elements;
     if (size % block != 0) {
-      return BadInput("{}: tensor {}: expected a multiple of {} elements, found {}", source_.path, name, block, size);
+      return BadInput("{}: tensor {}: expected a multiple of {} elements, found {}", source_.path, entry.name, block,
+                      size);
     }
     std::vector<float> values(static_cast<size_t>(size));
-    DecodeRow(entry->dtype, entry->bytes, values);
-    if (!row_map) {
-      *out = std::move(values);
-      return {};
+    DecodeRow(entry.dtype, entry.bytes, values);
+    return values;
+  }
+
+  Status ReadVector(const StoredTensor& tensor) {
+    HEW_ASSIGN(const TensorEntry* entry, Require(NameOf(tensor), tensor.shape));
+    HEW_ASSIGN(std::vector<float> values, Decode(*entry, tensor.shape[0]));
+    if (!source_.gguf && tensor.hf_offset != 0) {
+      for (float& v : values) v += tensor.hf_offset;
     }
-    out->resize(values.size());
-    for (int64_t i = 0; i < size; ++i) (*out)[static_cast<size_t>(i)] = values[static_cast<size_t>(row_map(i))];
+    size_t begin = 0;
+    for (const ModelPart& part : tensor.parts) {
+      const auto row_map = RowMap(part);
+      std::vector<float>& out = VectorOf(model_, part);
+      out.resize(static_cast<size_t>(part.rows));
+      for (int64_t i = 0; i < part.rows; ++i)
+        out[static_cast<size_t>(i)] = values[begin + static_cast<size_t>(row_map ? row_map(i) : i)];
+      begin += out.size();
+    }
     return {};
   }
 
@@ -123,30 +170,26 @@ class Loader {
   std::set<std::string> used_;
 };
 
+// Buffers that old writers stored beside the weights: masks and frequencies that follow from the configuration.
+bool IsStoredBuffer(std::string_view name) {
+  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+}
+
 // A tensor that nothing read belongs to an arithmetic that this program would silently leave out.
-Status RefuseUnused(const std::string& path, const std::string& name, const std::set<std::string>& used,
-                    const std::set<std::string>& harmless) {
-  if (used.contains(name) || harmless.contains(name) || name.ends_with(".rotary_emb.inv_freq")) return {};
+Status RefuseUnused(const std::string& path, const std::string& name, const std::set<std::string>& used) {
+  if (used.contains(name)) return {};
   return BadInput("{}: tensor {}: not part of a model of this architecture", path, name);
 }
 
 Status LoadGguf(const Runtime& rt, const std::string& path, Model* model) {
   HEW_ASSIGN(const GgufFile file, GgufFile::Open(path));
   HEW_ASSIGN(model->config, ConfigFromGguf(file.metadata(), path));
-  TensorSource source;
-  source.path = path;
-  source.find = [&](const std::string& name) { return file.Find(name); };
-  source.projection_name = [](Projection p, int64_t l, std::string_view suffix) {
-    return GgufTensorName(p, l, suffix);
-  };
-  source.tensor_name = [](ModelTensor t, int64_t l) { return GgufTensorName(t, l); };
-  source.gguf_rows = true;
-  model->config.tie_word_embeddings = file.Find(GgufTensorName(ModelTensor::kLmHead)) == nullptr;
-  model->config.attention_bias = file.Find(GgufTensorName(Projection::kQ, 0, "bias")) != nullptr;
+  const FileLayout& layout = *ArchitectureOf(model->config).layout;
+  const TensorSource source{path, true, [&](const std::string& name) { return file.Find(name); }};
+  model->config.tie_word_embeddings = file.Find(GgufTensorName(layout, ModelTensor::kLmHead)) == nullptr;
   Loader loader(rt, source, model);
   HEW_RETURN_IF_ERROR(loader.Load());
-  for (const TensorEntry& entry : file.tensors())
-    HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used(), {}));
+  for (const TensorEntry& entry : file.tensors()) HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used()));
   return {};
 }
 
@@ -155,47 +198,20 @@ Status LoadFolder(const Runtime& rt, const std::string& path, Model* model) {
   HEW_ASSIGN(const std::string config_json, ReadFile(config_path, uint64_t{1} << 24));
   HEW_ASSIGN(model->config, ConfigFromJson(config_json, config_path));
   HEW_ASSIGN(const SafetensorsFolder folder, SafetensorsFolder::Open(path));
-  TensorSource source;
-  source.path = path;
-  source.find = [&](const std::string& name) { return folder.Find(name); };
-  source.projection_name = [](Projection p, int64_t l, std::string_view suffix) { return HfTensorName(p, l, suffix); };
-  source.tensor_name = [](ModelTensor t, int64_t l) { return HfTensorName(t, l); };
+  const TensorSource source{path, false, [&](const std::string& name) { return FindInFolder(folder, name); }};
   Loader loader(rt, source, model);
   HEW_RETURN_IF_ERROR(loader.Load());
+  std::set<std::string> used = loader.used();
   // Some writers store the tied head a second time.
-  std::set<std::string> harmless;
-  if (model->config.tie_word_embeddings) harmless.insert(HfTensorName(ModelTensor::kLmHead));
+  if (model->config.tie_word_embeddings)
+    used.insert(HfTensorName(*ArchitectureOf(model->config).layout, ModelTensor::kLmHead));
   for (const TensorEntry* entry : folder.tensors()) {
-    HEW_RETURN_IF_ERROR(RefuseUnused(path, entry->name, loader.used(), harmless));
+    if (!IsStoredBuffer(entry->name)) HEW_RETURN_IF_ERROR(RefuseUnused(path, entry->name, used));
   }
   return {};
 }
 
 }  // namespace
-
-RopeTable MakeRopeTable(const ThreadPool& pool, const ModelConfig& config) {
-  RopeTable table;
-  table.positions = config.max_position_embeddings;
-  table.half = config.head_dim / 2;
-  table.cos.resize(static_cast<size_t>(table.positions * table.half));
-  table.sin.resize(table.cos.size());
-  std::vector<double> frequency(static_cast<size_t>(table.half));
-  for (int64_t i = 0; i < table.half; ++i) {
-    frequency[static_cast<size_t>(i)] =
-        std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
-  }
-  pool.ParallelFor(table.positions, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t position = begin; position < end; ++position) {
-      for (int64_t i = 0; i < table.half; ++i) {
-        const double angle = static_cast<double>(position) * frequency[static_cast<size_t>(i)];
-        const auto at = static_cast<size_t>(position * table.half + i);
-        table.cos[at] = static_cast<float>(std::cos(angle));
-        table.sin[at] = static_cast<float>(std::sin(angle));
-      }
-    }
-  });
-  return table;
-}
 
 Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path) {
   auto model = std::make_shared<Model>();

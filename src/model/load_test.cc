@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "formats/safetensors.h"
-#include "model/names.h"
+#include "model/tensors.h"
 #include "model/test_util.h"
 
 namespace hew {
@@ -30,7 +30,7 @@ class LoadTest : public testing::Test {
     metadata_.Set("llama.block_count", static_cast<uint32_t>(c.num_hidden_layers));
     metadata_.Set("llama.attention.head_count", static_cast<uint32_t>(c.num_attention_heads));
     metadata_.Set("llama.attention.head_count_kv", static_cast<uint32_t>(c.num_key_value_heads));
-    metadata_.Set("llama.attention.layer_norm_rms_epsilon", c.rms_norm_eps);
+    metadata_.Set("llama.attention.layer_norm_rms_epsilon", c.norm_eps);
     MakeTensors();
   }
   void TearDown() override { std::filesystem::remove(path_); }
@@ -58,19 +58,16 @@ class LoadTest : public testing::Test {
         name, {size}, size, 1, [&](int64_t i, float* out) { *out = v[static_cast<size_t>(i)]; }, file_row);
   }
   void MakeTensors() {
-    const auto same = [](int64_t i) { return i; };
-    AddWeight(GgufTensorName(ModelTensor::kEmbedTokens), model_->embed_tokens, same);
-    AddWeight(GgufTensorName(ModelTensor::kLmHead), model_->lm_head, same);
-    AddVector(GgufTensorName(ModelTensor::kFinalNorm), model_->final_norm, same);
-    for (int64_t l = 0; l < 2; ++l) {
-      const LayerWeights& layer = model_->layers[static_cast<size_t>(l)];
-      AddVector(GgufTensorName(ModelTensor::kInputNorm, l), layer.input_norm, same);
-      AddVector(GgufTensorName(ModelTensor::kPostAttentionNorm, l), layer.post_attention_norm, same);
-      for (Projection p : kProjections) {
-        const auto permuted = [&, p](int64_t i) { return GgufRowOf(model_->config, p, i); };
-        AddWeight(GgufTensorName(p, l), layer[p], permuted);
-        const std::vector<float>& bias = layer.biases[static_cast<size_t>(p)];
-        if (!bias.empty()) AddVector(GgufTensorName(p, l, "bias"), bias, permuted);
+    for (const StoredTensor& tensor : TensorsOf(model_->config)) {
+      ASSERT_EQ(tensor.parts.size(), 1u);
+      const ModelPart& part = tensor.parts[0];
+      const auto file_row = [&](int64_t i) {
+        return part.projection ? GgufRowOf(model_->config, *part.projection, i) : i;
+      };
+      if (tensor.matrix()) {
+        AddWeight(tensor.gguf_name, MatrixOf(*model_, part), file_row);
+      } else {
+        AddVector(tensor.gguf_name, VectorOf(*model_, part), file_row);
       }
     }
   }
@@ -117,7 +114,7 @@ TEST_F(LoadTest, GgufAndFolderAreTheSameModel) {
   const auto gguf = LoadModel(rt_, path_);
   EXPECT_EQ((*gguf)->parameter_count(), model_->parameter_count());
   EXPECT_EQ((*gguf)->config.head_dim, 8);
-  EXPECT_TRUE((*gguf)->config.attention_bias);
+  EXPECT_TRUE((*gguf)->config.HasBias(Projection::kQ));
   EXPECT_FALSE((*gguf)->config.tie_word_embeddings);
   const std::vector<int32_t> ids = test::RandomIds(1, 30, 64);
   const Matrix a = test::LogitsOf(rt_, *model_, {}, ids), b = test::LogitsOf(rt_, **gguf, {}, ids);
@@ -152,8 +149,10 @@ TEST_F(LoadTest, WrongNumbersAreNamed) {
   ExpectRefusedWith("llama.block_count", uint64_t{1} << 60, "llama.block_count: expected");
   ExpectRefusedWith("llama.attention.layer_norm_rms_epsilon", 0.0f, "epsilon of the norms");
   ExpectRefusedWith("llama.rope.freq_base", -1.0f, "base of the rotary positions");
-  ExpectRefusedWith("llama.rope.scaling.type", std::string("yarn"),
-                    "llama.rope.scaling.type: expected none, found yarn");
+  ExpectRefusedWith("llama.rope.scaling.type", std::string("dynamic"),
+                    "llama.rope.scaling.type: expected none, linear, yarn or longrope, found dynamic");
+  ExpectRefusedWith("llama.rope.scaling.type", std::string("longrope"), "original context of the rotary positions");
+  ExpectRefusedWith("llama.attention.sliding_window", int32_t{-1}, "sliding window: expected");
   ExpectRefusedWith("llama.rope.dimension_count", uint32_t{4}, "llama.rope.dimension_count: expected 8");
   ExpectRefusedWith("llama.expert_count", uint32_t{8}, "llama.expert_count: expected 0, found 8");
   metadata_.Remove("llama.context_length");
@@ -171,8 +170,14 @@ TEST_F(LoadTest, WrongTensorsAreNamed) {
   Tensor("blk.0.attn_k.weight")->name = "blk.0.attn_qkv.weight";
   ExpectRefused("tensor blk.0.attn_k.weight: expected shape [16, 32], found no such tensor");
   tensors_ = before;
-  AddVector("rope_freqs.weight", {1, 1, 1, 1}, [](int64_t i) { return i; });
-  ExpectRefused("tensor rope_freqs.weight: not part of a model");
+  AddVector("rope_freqs.weight", {1, 1, 1}, [](int64_t i) { return i; });
+  ExpectRefused("tensor rope_freqs.weight: expected shape [4], found [3]");
+  tensors_ = before;
+  AddVector("rope_freqs.weight", {1, 1, 0, 1}, [](int64_t i) { return i; });
+  ExpectRefused("factors of the rotary frequencies: expected positive numbers");
+  tensors_ = before;
+  AddVector("blk.0.attn_q_norm.weight", {1, 1, 1, 1, 1, 1, 1, 1}, [](int64_t i) { return i; });
+  ExpectRefused("tensor blk.0.attn_q_norm.weight: not part of a model");
   tensors_ = before;
   Tensor("blk.0.attn_norm.weight")->dtype = DType::kI32;
   ExpectRefused("tensor blk.0.attn_norm.weight: cannot read elements of type I32");
@@ -213,8 +218,8 @@ TEST(ConfigFromJson, ReadsWhatTransformersWrote) {
   EXPECT_EQ(config->architecture, "llama");
   EXPECT_EQ(config->hidden_size, 32);
   EXPECT_EQ(config->num_key_value_heads, 2);
-  EXPECT_EQ(config->rope_theta, 10000);
-  EXPECT_TRUE(config->attention_bias);
+  EXPECT_EQ(config->ropes[0].theta, 10000);
+  EXPECT_TRUE(config->HasBias(Projection::kQ));
 }
 
 TEST(ConfigFromJson, WrongFieldsAreNamed) {
@@ -232,8 +237,8 @@ TEST(ConfigFromJson, WrongFieldsAreNamed) {
       {{"\"vocab_size\": 64", "\"vocab_size\": 18446744073709551615"},
        "config.json: vocab_size: expected a whole number"},
       {{"\"hidden_act\": \"silu\"", "\"hidden_act\": \"relu\""}, "config.json: hidden_act: expected silu"},
-      {{"\"rope_type\": \"default\"", "\"rope_type\": \"yarn\""},
-       "config.json: rope_parameters: expected type default, found yarn"},
+      {{"\"rope_type\": \"default\"", "\"rope_type\": \"dynamic\""},
+       "config.json: rope_parameters: expected type default, linear, llama3, yarn or longrope, found dynamic"},
       {{"\"head_dim\": 8", "\"head_dim\": 7"},
        "config.json: size of a head: expected an even number up to 1024, found 7"},
       {{"\"attention_bias\": true", "\"attention_bias\": 1"},
@@ -246,22 +251,26 @@ TEST(ConfigFromJson, WrongFieldsAreNamed) {
 }
 
 TEST(Names, ParseUndoesNaming) {
-  for (Projection p : kProjections) {
-    std::string hf = HfTensorName(p, 12), gguf = GgufTensorName(p, 12);
-    hf.resize(hf.size() - 7);
-    gguf.resize(gguf.size() - 7);
-    for (const auto& parsed : {ParseHfModule(hf), ParseGgufModule(gguf)}) {
-      ASSERT_TRUE(parsed);
-      EXPECT_EQ(parsed->layer, 12);
-      EXPECT_EQ(parsed->projection, p);
+  for (const Architecture& a : Architectures()) {
+    for (const StoredModule& m : a.layout->modules) {
+      std::string hf = HfTensorName(*a.layout, m, 12, "weight"), gguf = GgufTensorName(m, 12, "weight");
+      hf.resize(hf.size() - 7);
+      gguf.resize(gguf.size() - 7);
+      for (const auto& parsed : {ParseHfModule(hf), ParseGgufModule(*a.layout, gguf)}) {
+        ASSERT_TRUE(parsed) << hf;
+        EXPECT_EQ(parsed->layer, 12);
+        EXPECT_EQ(parsed->module, &m);
+      }
     }
-    EXPECT_EQ(ProjectionFromModule(ModuleName(p)), p);
   }
-  EXPECT_EQ(HfTensorName(Projection::kQ, 3), "model.layers.3.self_attn.q_proj.weight");
-  EXPECT_EQ(GgufTensorName(Projection::kO, 3, "bias"), "blk.3.attn_output.bias");
+  for (Projection p : kProjections) EXPECT_EQ(ProjectionFromModule(ModuleName(p)), p);
+  const FileLayout& llama = *FindArchitecture("llama")->layout;
+  EXPECT_EQ(HfTensorName(llama, ModuleOf(llama, Projection::kQ), 3, "weight"),
+            "model.layers.3.self_attn.q_proj.weight");
+  EXPECT_EQ(GgufTensorName(ModuleOf(llama, Projection::kO), 3, "bias"), "blk.3.attn_output.bias");
   for (const char* bad :
        {"", "blk.", "blk.x.attn_q", "blk.3", "blk.-1.attn_q", "blk.3.attn_qq", "blk.99999999999999999999.attn_q"}) {
-    EXPECT_FALSE(ParseGgufModule(bad)) << bad;
+    EXPECT_FALSE(ParseGgufModule(llama, bad)) << bad;
   }
 }
 

@@ -104,6 +104,7 @@ Result<LoraAdapter> LoraAdapter::Create(const Runtime& rt, const LoraConfig& con
   };
   for (int64_t layer = 0; layer < base.config.num_hidden_layers; ++layer) {
     for (Projection p : kProjections) {
+      if (!base.config.Has(p)) continue;
       if (std::find(config.targets.begin(), config.targets.end(), p) == config.targets.end()) continue;
       LoraModule m;
       m.layer = layer;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/check.h"
@@ -9,53 +10,147 @@
 namespace hew {
 namespace {
 
+using enum Projection;
+
+constexpr StoredModule kSeparate[] = {
+    {"self_attn.q_proj", "attn_q", {kQ}},   {"self_attn.k_proj", "attn_k", {kK}},
+    {"self_attn.v_proj", "attn_v", {kV}},   {"self_attn.o_proj", "attn_output", {kO}},
+    {"mlp.gate_proj", "ffn_gate", {kGate}}, {"mlp.up_proj", "ffn_up", {kUp}},
+    {"mlp.down_proj", "ffn_down", {kDown}},
+};
+constexpr StoredModule kFused[] = {
+    {"self_attn.qkv_proj", "attn_qkv", {kQ, kK, kV}, 3},
+    {"self_attn.o_proj", "attn_output", {kO}},
+    {"mlp.gate_up_proj", "ffn_up", {kGate, kUp}, 2},
+    {"mlp.down_proj", "ffn_down", {kDown}},
+};
+constexpr StoredModule kGpt2Modules[] = {
+    {"attn.c_attn", "attn_qkv", {kQ, kK, kV}, 3},
+    {"attn.c_proj", "attn_output", {kO}},
+    {"mlp.c_fc", "ffn_up", {kUp}},
+    {"mlp.c_proj", "ffn_down", {kDown}},
+};
+
+constexpr TensorName kUsualNames[] = {
+    {ModelTensor::kEmbedTokens, "model.embed_tokens", "token_embd"},
+    {ModelTensor::kFinalNorm, "model.norm", "output_norm"},
+    {ModelTensor::kLmHead, "lm_head", "output"},
+    {ModelTensor::kInputNorm, "input_layernorm", "attn_norm"},
+    {ModelTensor::kQNorm, "self_attn.q_norm", "attn_q_norm"},
+    {ModelTensor::kKNorm, "self_attn.k_norm", "attn_k_norm"},
+    {ModelTensor::kFeedForwardNorm, "post_attention_layernorm", "ffn_norm"},
+};
+// post_attention_layernorm is another norm here.
+constexpr TensorName kFourNormNames[] = {
+    {ModelTensor::kEmbedTokens, "model.embed_tokens", "token_embd"},
+    {ModelTensor::kFinalNorm, "model.norm", "output_norm"},
+    {ModelTensor::kLmHead, "lm_head", "output"},
+    {ModelTensor::kInputNorm, "input_layernorm", "attn_norm"},
+    {ModelTensor::kQNorm, "self_attn.q_norm", "attn_q_norm"},
+    {ModelTensor::kKNorm, "self_attn.k_norm", "attn_k_norm"},
+    {ModelTensor::kAttentionOutputNorm, "post_attention_layernorm", "post_attention_norm"},
+    {ModelTensor::kFeedForwardNorm, "pre_feedforward_layernorm", "ffn_norm"},
+    {ModelTensor::kFeedForwardOutputNorm, "post_feedforward_layernorm", "post_ffw_norm"},
+};
+constexpr TensorName kGpt2Names[] = {
+    {ModelTensor::kEmbedTokens, "transformer.wte", "token_embd"},
+    {ModelTensor::kEmbedPositions, "transformer.wpe", "position_embd"},
+    {ModelTensor::kFinalNorm, "transformer.ln_f", "output_norm"},
+    {ModelTensor::kLmHead, "lm_head", "output"},
+    {ModelTensor::kInputNorm, "ln_1", "attn_norm"},
+    {ModelTensor::kFeedForwardNorm, "ln_2", "ffn_norm"},
+};
+
+constexpr FileLayout kUsual = {"model.layers.", kSeparate, kUsualNames};
+constexpr FileLayout kGemma1 = {"model.layers.", kSeparate, kUsualNames, false, 1};
+constexpr FileLayout kGemma = {"model.layers.", kSeparate, kFourNormNames, false, 1};
+constexpr FileLayout kPhi3 = {"model.layers.", kFused, kUsualNames};
+constexpr FileLayout kGpt2 = {"transformer.h.", kGpt2Modules, kGpt2Names, true};
+constexpr const FileLayout* kLayouts[] = {&kUsual, &kPhi3, &kGpt2};  // those whose modules differ
+
+constexpr FamilyTraits GemmaTraits() {
+  FamilyTraits traits;
+  traits.scaled_embedding = traits.tied = true;
+  traits.act = Activation::kGeluTanh;
+  traits.norm_eps = 1e-6;
+  return traits;
+}
+constexpr FamilyTraits Gemma2Traits() {
+  FamilyTraits traits = GemmaTraits();
+  traits.output_norms = true;
+  traits.global_every = 2;
+  traits.attention_softcap = 50;
+  traits.logit_softcap = 30;
+  traits.wide_scale_layers = 46;  // 27B
+  return traits;
+}
+constexpr FamilyTraits Gemma3Traits() {
+  FamilyTraits traits = GemmaTraits();
+  traits.qk_norm = traits.output_norms = true;
+  traits.rope_theta = 1e6;
+  traits.local_rope_theta = 1e4;
+  traits.global_every = 6;
+  traits.wide_scale_layers = 62;  // 27B
+  return traits;
+}
+constexpr FamilyTraits Gpt2Traits() {
+  FamilyTraits traits;
+  traits.norm = NormKind::kLayer;
+  traits.gated = false;
+  traits.learned_positions = traits.all_bias = traits.tied = true;
+  traits.act = Activation::kGeluTanh;
+  return traits;
+}
+
 constexpr Architecture kArchitectures[] = {
-    {"llama", "llama", "LlamaForCausalLM", true},
+    {"llama", "llama", "LlamaForCausalLM", &kUsual, true},
+    {"llama", "mistral", "MistralForCausalLM", &kUsual, true, {.windowed = true}},
+    {"smollm3", "smollm3", "SmolLM3ForCausalLM", &kUsual, true, {.tied = true, .no_rope_every = 4}},
+    {"qwen2", "qwen2", "Qwen2ForCausalLM", &kUsual, false, {.qkv_bias = true}},
+    {"qwen3", "qwen3", "Qwen3ForCausalLM", &kUsual, false, {.qk_norm = true}},
+    {"gemma", "gemma", "GemmaForCausalLM", &kGemma1, false, GemmaTraits()},
+    {"gemma2", "gemma2", "Gemma2ForCausalLM", &kGemma, false, Gemma2Traits()},
+    {"gemma3", "gemma3_text", "Gemma3ForCausalLM", &kGemma, false, Gemma3Traits()},
+    {"phi3", "phi3", "Phi3ForCausalLM", &kPhi3},
+    {"gpt2", "gpt2", "GPT2LMHeadModel", &kGpt2, false, Gpt2Traits()},
 };
 
-struct ProjectionNames {
-  std::string_view path, gguf;
-};
-// In the order of Projection.
-constexpr ProjectionNames kProjectionNames[kProjectionCount] = {
-    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
-    {"self_attn.o_proj", "attn_output"}, {"mlp.gate_proj", "ffn_gate"},  {"mlp.up_proj", "ffn_up"},
-    {"mlp.down_proj", "ffn_down"},
-};
+constexpr std::string_view kGgufLayers = "blk.";
 
-struct TensorNames {
-  std::string_view hf, gguf;
-};
-// In the order of ModelTensor; those of a layer stand behind its prefix.
-constexpr TensorNames kTensorNames[] = {
-    {"model.embed_tokens.weight", "token_embd.weight"},
-    {"model.norm.weight", "output_norm.weight"},
-    {"lm_head.weight", "output.weight"},
-    {"input_layernorm.weight", "attn_norm.weight"},
-    {"post_attention_layernorm.weight", "ffn_norm.weight"},
-};
+const TensorName& NameOf(const FileLayout& layout, ModelTensor t) {
+  const auto at = std::find_if(layout.tensors.begin(), layout.tensors.end(),
+                               [&](const TensorName& name) { return name.tensor == t; });
+  HEW_CHECK(at != layout.tensors.end());
+  return *at;
+}
 
-constexpr std::string_view kHfLayers = "model.layers.", kGgufLayers = "blk.";
-
-const ProjectionNames& NamesOf(Projection p) { return kProjectionNames[static_cast<size_t>(p)]; }
-const TensorNames& NamesOf(ModelTensor t) { return kTensorNames[static_cast<size_t>(t)]; }
-
-// PREFIX<number>.NAME, where NAME is one of the table's column.
-std::optional<LayerProjection> Parse(std::string_view module, std::string_view prefix,
-                                     std::string_view ProjectionNames::*column) {
+// PREFIX<number>.NAME, where NAME is one of the layout's.
+std::optional<LayerModule> Parse(const FileLayout& layout, std::string_view module, std::string_view prefix,
+                                 std::string_view StoredModule::*column) {
   if (!module.starts_with(prefix)) return std::nullopt;
   module.remove_prefix(prefix.size());
-  LayerProjection result;
+  LayerModule result;
   const char* end = module.data() + module.size();
   const auto [rest, error] = std::from_chars(module.data(), end, result.layer);
   if (error != std::errc() || rest == end || *rest != '.' || result.layer < 0) return std::nullopt;
   const std::string_view name(rest + 1, static_cast<size_t>(end - rest - 1));
-  for (Projection p : kProjections) {
-    if (NamesOf(p).*column != name) continue;
-    result.projection = p;
+  for (const StoredModule& m : layout.modules) {
+    if (m.*column != name) continue;
+    result.module = &m;
     return result;
   }
   return std::nullopt;
+}
+
+std::string ListOf(std::string_view Architecture::*column) {
+  std::string list;
+  std::string_view last;
+  for (const Architecture& a : kArchitectures) {
+    if (a.*column == last) continue;
+    last = a.*column;
+    list += (list.empty() ? "" : ", ") + std::string(last);
+  }
+  return list;
 }
 
 }  // namespace
@@ -69,21 +164,27 @@ const Architecture* FindArchitecture(std::string_view gguf_name) {
   return nullptr;
 }
 
-std::string KnownArchitectures() {
-  std::string list;
+const Architecture* FindModelType(std::string_view hf_model_type) {
   for (const Architecture& a : kArchitectures) {
-    if (!list.empty()) list += ", ";
-    list += a.gguf;
+    if (a.hf_model_type == hf_model_type) return &a;
   }
-  return list;
+  return nullptr;
 }
 
-std::string_view ModulePath(Projection p) { return NamesOf(p).path; }
+const Architecture& ArchitectureOf(const ModelConfig& config) {
+  const Architecture* found = FindModelType(config.model_type);
+  if (!found) found = FindArchitecture(config.architecture);
+  HEW_CHECK(found != nullptr);
+  return *found;
+}
+
+std::string KnownArchitectures() { return ListOf(&Architecture::gguf); }
+std::string KnownModelTypes() { return ListOf(&Architecture::hf_model_type); }
+
 std::string_view ModuleName(Projection p) {
-  const std::string_view path = NamesOf(p).path;
+  const std::string_view path = ModuleOf(kUsual, p).hf;
   return path.substr(path.find('.') + 1);
 }
-std::string_view GgufTensorName(Projection p) { return NamesOf(p).gguf; }
 
 std::optional<Projection> ProjectionFromModule(std::string_view module) {
   for (Projection p : kProjections) {
@@ -92,30 +193,54 @@ std::optional<Projection> ProjectionFromModule(std::string_view module) {
   return std::nullopt;
 }
 
-std::string HfTensorName(Projection p, int64_t layer, std::string_view suffix) {
-  return fmt::format("{}{}.{}.{}", kHfLayers, layer, NamesOf(p).path, suffix);
-}
-std::string GgufTensorName(Projection p, int64_t layer, std::string_view suffix) {
-  return fmt::format("{}{}.{}.{}", kGgufLayers, layer, NamesOf(p).gguf, suffix);
-}
-std::string HfTensorName(ModelTensor t, int64_t layer) {
-  return IsPerLayer(t) ? fmt::format("{}{}.{}", kHfLayers, layer, NamesOf(t).hf) : std::string(NamesOf(t).hf);
-}
-std::string GgufTensorName(ModelTensor t, int64_t layer) {
-  return IsPerLayer(t) ? fmt::format("{}{}.{}", kGgufLayers, layer, NamesOf(t).gguf) : std::string(NamesOf(t).gguf);
+std::vector<Projection> ProjectionsNamed(const FileLayout& layout, std::string_view name) {
+  if (const auto p = ProjectionFromModule(name)) return {*p};
+  std::vector<Projection> found;
+  for (const StoredModule& m : layout.modules) {
+    if (m.hf != name && m.hf.substr(m.hf.find('.') + 1) != name) continue;
+    const auto parts = m.projections();
+    found.insert(found.end(), parts.begin(), parts.end());
+  }
+  return found;
 }
 
-std::optional<LayerProjection> ParseHfModule(std::string_view module) {
-  return Parse(module, kHfLayers, &ProjectionNames::path);
+const StoredModule& ModuleOf(const FileLayout& layout, Projection p) {
+  for (const StoredModule& m : layout.modules) {
+    const auto parts = m.projections();
+    if (std::find(parts.begin(), parts.end(), p) != parts.end()) return m;
+  }
+  HEW_CHECK(false);
 }
-std::optional<LayerProjection> ParseGgufModule(std::string_view module) {
-  return Parse(module, kGgufLayers, &ProjectionNames::gguf);
+
+std::string HfTensorName(const FileLayout& layout, const StoredModule& m, int64_t layer, std::string_view suffix) {
+  return fmt::format("{}{}.{}.{}", layout.hf_layers, layer, m.hf, suffix);
+}
+std::string GgufTensorName(const StoredModule& m, int64_t layer, std::string_view suffix) {
+  return fmt::format("{}{}.{}.{}", kGgufLayers, layer, m.gguf, suffix);
+}
+std::string HfTensorName(const FileLayout& layout, ModelTensor t, int64_t layer, std::string_view suffix) {
+  const std::string_view name = NameOf(layout, t).hf;
+  return IsPerLayer(t) ? fmt::format("{}{}.{}.{}", layout.hf_layers, layer, name, suffix)
+                       : fmt::format("{}.{}", name, suffix);
+}
+std::string GgufTensorName(const FileLayout& layout, ModelTensor t, int64_t layer, std::string_view suffix) {
+  const std::string_view name = NameOf(layout, t).gguf;
+  return IsPerLayer(t) ? fmt::format("{}{}.{}.{}", kGgufLayers, layer, name, suffix)
+                       : fmt::format("{}.{}", name, suffix);
+}
+
+std::optional<LayerModule> ParseHfModule(std::string_view module) {
+  for (const FileLayout* layout : kLayouts) {
+    if (auto found = Parse(*layout, module, layout->hf_layers, &StoredModule::hf)) return found;
+  }
+  return std::nullopt;
+}
+std::optional<LayerModule> ParseGgufModule(const FileLayout& layout, std::string_view module) {
+  return Parse(layout, module, kGgufLayers, &StoredModule::gguf);
 }
 
 bool GgufPermutesRows(const ModelConfig& config, Projection p) {
-  const Architecture* architecture = FindArchitecture(config.architecture);
-  HEW_CHECK(architecture != nullptr);
-  return architecture->gguf_permutes_qk && (p == Projection::kQ || p == Projection::kK);
+  return ArchitectureOf(config).gguf_permutes_qk && (p == Projection::kQ || p == Projection::kK);
 }
 
 int64_t GgufRowOf(const ModelConfig& config, Projection p, int64_t row) {

@@ -66,7 +66,7 @@ Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<
   for (const SavedTensor& tensor : tensors) {
     HEW_ASSIGN(const DType type, saver.TypeOf(tensor, options.type));
     progressed.Expect(type, tensor.shape);
-    sources.push_back({tensor.*name, type, tensor.shape, [&saver, &tensor, &progressed, type](const ByteSink& write) {
+    sources.push_back({tensor.*name, type, saver.FileShape(tensor), [&saver, &tensor, &progressed, type](const ByteSink& write) {
                          return saver.Write(tensor, type, progressed.Sink(write));
                        }});
   }
@@ -77,7 +77,7 @@ Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<
 template <typename Source>
 DType MainType(const std::vector<SavedTensor>& tensors, const std::vector<Source>& sources) {
   const auto first =
-      std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.matrix && t.projection; });
+      std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.IsProjection(); });
   return sources[static_cast<size_t>(first - tensors.begin())].dtype;
 }
 
@@ -85,7 +85,7 @@ Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapte
                 const std::string& path, const SaveOptions& options) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, true);
-  const auto tensors = TensorsOf(base);
+  const auto tensors = TensorsToSave(base, true);
   Progressed progressed(options);
   HEW_ASSIGN(const auto sources,
              Sources<GgufTensorSource>(saver, tensors, options, progressed, &SavedTensor::gguf_name));
@@ -116,7 +116,7 @@ Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
                   const std::string& folder, const SaveOptions& options) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
   const TensorSaver saver(rt, base, adapters, source, false);
-  const auto tensors = TensorsOf(base);
+  const auto tensors = TensorsToSave(base, false);
   Progressed progressed(options);
   HEW_ASSIGN(const auto sources,
              Sources<SafetensorsSource>(saver, tensors, options, progressed, &SavedTensor::hf_name));

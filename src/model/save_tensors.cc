@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "model/rope.h"
 #include "tensor/codec.h"
 
 namespace hew {
@@ -11,32 +12,22 @@ namespace {
 
 constexpr int64_t kBlockValues = 1 << 20;  // values merged and encoded before they are written
 
-SavedTensor MatrixTensor(const Weight& w, std::string gguf_name, std::string hf_name) {
+// What a GGUF file divides the rotary frequencies by.
+SavedTensor Divisors(const char* name, const std::vector<double>& divisors) {
   SavedTensor tensor;
-  tensor.gguf_name = std::move(gguf_name);
-  tensor.hf_name = std::move(hf_name);
-  tensor.shape = {w.rows, w.cols};
-  tensor.matrix = &w;
+  tensor.gguf_name = name;
+  tensor.shape = {static_cast<int64_t>(divisors.size())};
+  tensor.values.assign(divisors.begin(), divisors.end());
   return tensor;
 }
 
-SavedTensor VectorTensor(const std::vector<float>& v, std::string gguf_name, std::string hf_name) {
-  SavedTensor tensor;
-  tensor.gguf_name = std::move(gguf_name);
-  tensor.hf_name = std::move(hf_name);
-  tensor.shape = {static_cast<int64_t>(v.size())};
-  tensor.vector = &v;
-  return tensor;
-}
-
-SavedTensor Named(ModelTensor t, int64_t layer, const std::vector<float>& v) {
-  return VectorTensor(v, GgufTensorName(t, layer), HfTensorName(t, layer));
-}
-
-SavedTensor Vocabulary(ModelTensor t, const Weight& w) {
-  SavedTensor tensor = MatrixTensor(w, GgufTensorName(t), HfTensorName(t));
-  tensor.vocabulary = true;
-  return tensor;
+// The part of a fused module that a row belongs to, and the row in it.
+std::pair<const ModelPart*, int64_t> PartOf(const SavedTensor& tensor, int64_t row) {
+  for (const ModelPart& part : tensor.parts) {
+    if (row < part.rows) return {&part, row};
+    row -= part.rows;
+  }
+  HEW_CHECK(false);
 }
 
 // Encodes one row; false when a value is no finite number of that type.
@@ -59,28 +50,18 @@ tl::unexpected<Error> DoesNotFit(const SavedTensor& tensor, DType type) {
 
 }  // namespace
 
-std::vector<SavedTensor> TensorsOf(const Model& model) {
+std::vector<SavedTensor> TensorsToSave(const Model& model, bool gguf) {
   std::vector<SavedTensor> list;
-  list.push_back(Vocabulary(ModelTensor::kEmbedTokens, model.embed_tokens));
-  for (size_t l = 0; l < model.layers.size(); ++l) {
-    const auto layer = static_cast<int64_t>(l);
-    const LayerWeights& weights = model.layers[l];
-    list.push_back(Named(ModelTensor::kInputNorm, layer, weights.input_norm));
-    for (Projection p : kProjections) {
-      if (p == Projection::kGate)
-        list.push_back(Named(ModelTensor::kPostAttentionNorm, layer, weights.post_attention_norm));
-      SavedTensor matrix = MatrixTensor(weights[p], GgufTensorName(p, layer), HfTensorName(p, layer));
-      matrix.projection = LayerProjection{layer, p};
-      list.push_back(std::move(matrix));
-      const auto& bias = weights.biases[static_cast<size_t>(p)];
-      if (bias.empty()) continue;
-      SavedTensor vector = VectorTensor(bias, GgufTensorName(p, layer, "bias"), HfTensorName(p, layer, "bias"));
-      vector.projection = LayerProjection{layer, p};
-      list.push_back(std::move(vector));
-    }
+  for (StoredTensor& tensor : TensorsOf(model.config)) list.push_back({std::move(tensor), {}});
+  if (!gguf || model.config.ropes.empty()) return list;
+  const RopeConfig& rope = model.config.ropes[0];
+  if (rope.scaling == RopeScaling::kLlama3) {
+    list.push_back(Divisors("rope_freqs.weight",
+                            rope.divisors.empty() ? Llama3Divisors(rope, model.config.rotary_dim) : rope.divisors));
+  } else if (rope.scaling == RopeScaling::kLongRope) {
+    list.push_back(Divisors("rope_factors_long.weight", rope.long_divisors));
+    list.push_back(Divisors("rope_factors_short.weight", rope.divisors));
   }
-  list.push_back(Named(ModelTensor::kFinalNorm, 0, model.final_norm));
-  if (!model.lm_head.empty()) list.push_back(Vocabulary(ModelTensor::kLmHead, model.lm_head));
   return list;
 }
 
@@ -95,34 +76,44 @@ Result<ModelSource> ModelSource::Open(const Model& model) {
 }
 
 bool TensorSaver::IsAdapted(const SavedTensor& tensor) const {
-  return tensor.matrix && tensor.projection &&
-         std::any_of(adapters_.begin(), adapters_.end(), [&](const LoraAdapter* adapter) {
-           return adapter->Find(tensor.projection->layer, tensor.projection->projection) != nullptr;
-         });
+  if (!tensor.IsProjection()) return false;
+  return std::any_of(adapters_.begin(), adapters_.end(), [&](const LoraAdapter* adapter) {
+    return std::any_of(tensor.parts.begin(), tensor.parts.end(),
+                       [&](const ModelPart& part) { return adapter->Find(part.layer, *part.projection) != nullptr; });
+  });
 }
 
 bool TensorSaver::CarriesOver(const SavedTensor& tensor, DType type) const {
   const TensorEntry* entry = source_.Find(tensor);
-  return entry && entry->dtype == type && entry->shape == tensor.shape && !IsAdapted(tensor);
+  const bool other_format = (source_.gguf() != nullptr) != to_gguf_;
+  if (other_format && (tensor.hf_transposed || tensor.hf_offset != 0)) return false;
+  return entry && entry->dtype == type && !IsAdapted(tensor);
 }
 
 DType TensorSaver::WantedType(const SavedTensor& tensor, FileType wanted) const {
-  if (tensor.projection) {
-    return ProjectionType(wanted, tensor.projection->projection, tensor.projection->layer,
-                          base_.config.num_hidden_layers);
+  if (tensor.values.empty() && tensor.matrix()) {
+    const ModelPart& part = tensor.parts[0];
+    if (part.projection) {
+      // A fused module takes the type of its parts that suffers most.
+      const bool value = tensor.parts.size() == 3;
+      return ProjectionType(wanted, value ? Projection::kV : *part.projection, part.layer,
+                            base_.config.num_hidden_layers);
+    }
+    if (&MatrixOf(base_, part) == &base_.head()) return HeadType(wanted);
   }
-  return tensor.matrix == &base_.head() ? HeadType(wanted) : wanted.main;
+  return wanted.main;
 }
 
 Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<FileType> wanted) const {
   const TensorEntry* entry = source_.Find(tensor);
   DType type = wanted ? WantedType(tensor, *wanted) : entry ? entry->dtype : DType::kF32;
   if (to_gguf_) {
-    if (tensor.vector) return DType::kF32;
+    if (!tensor.matrix() || tensor.parts[0].tensor == ModelTensor::kEmbedPositions) return DType::kF32;
     type = TypeForRow(type, tensor.shape[1]);
   } else if (!wanted && source_.gguf()) {
     // A folder has one type for all: that of the matrices, and F16 where those are quantised.
-    const TensorEntry* first = source_.gguf()->Find(GgufTensorName(Projection::kQ, 0));
+    const FileLayout& layout = *ArchitectureOf(base_.config).layout;
+    const TensorEntry* first = source_.gguf()->Find(GgufTensorName(ModuleOf(layout, Projection::kQ), 0, "weight"));
     type = first && (first->dtype == DType::kF32 || first->dtype == DType::kBF16) ? first->dtype : DType::kF16;
   }
   if (!CarriesOver(tensor, type) && !CanEncode(type)) {
@@ -133,7 +124,8 @@ Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<FileT
 }
 
 int64_t TensorSaver::FileRow(const SavedTensor& tensor, bool gguf, int64_t row) const {
-  return gguf && tensor.projection ? GgufRowOf(base_.config, tensor.projection->projection, row) : row;
+  const bool permuted = gguf && tensor.parts.size() == 1 && tensor.parts[0].projection;
+  return permuted ? GgufRowOf(base_.config, *tensor.parts[0].projection, row) : row;
 }
 
 std::vector<int64_t> TensorSaver::RowsInFileOrder(const SavedTensor& tensor, int64_t rows) const {
@@ -145,7 +137,7 @@ std::vector<int64_t> TensorSaver::RowsInFileOrder(const SavedTensor& tensor, int
 Status TensorSaver::CopyRows(const SavedTensor& tensor, const ByteSink& write) const {
   const std::string_view bytes = source_.Find(tensor)->bytes;
   const bool from_gguf = source_.gguf() != nullptr;
-  if (from_gguf == to_gguf_ || !tensor.projection) return write(bytes);
+  if (from_gguf == to_gguf_ || tensor.parts.empty() || !tensor.parts[0].projection) return write(bytes);
   const auto rows = static_cast<size_t>(tensor.shape[0]);
   const size_t row_bytes = bytes.size() / rows;
   for (int64_t row : RowsInFileOrder(tensor, tensor.shape[0])) {
@@ -156,24 +148,31 @@ Status TensorSaver::CopyRows(const SavedTensor& tensor, const ByteSink& write) c
 }
 
 Status TensorSaver::WriteVector(const SavedTensor& tensor, DType type, const ByteSink& write) const {
-  std::vector<float> values;
-  for (int64_t row : RowsInFileOrder(tensor, tensor.shape[0]))
-    values.push_back((*tensor.vector)[static_cast<size_t>(row)]);
+  std::vector<float> memory = tensor.values, values;
+  for (const ModelPart& part : tensor.parts) {
+    const std::vector<float>& v = VectorOf(base_, part);
+    memory.insert(memory.end(), v.begin(), v.end());
+  }
+  for (int64_t row : RowsInFileOrder(tensor, tensor.shape[0])) {
+    values.push_back(memory[static_cast<size_t>(row)] - (to_gguf_ ? 0 : tensor.hf_offset));
+  }
   std::string bytes(static_cast<size_t>(RowBytes(type, tensor.shape[0])), '\0');
   if (!EncodeChecked(type, values, bytes)) return DoesNotFit(tensor, type);
   return write(bytes);
 }
 
-void TensorSaver::MergedRow(const SavedTensor& tensor, int64_t row, std::span<float> out) const {
-  ReadWeightRow(*tensor.matrix, row, out.data());
-  if (!tensor.projection) return;
+void TensorSaver::MergedRow(const SavedTensor& tensor, int64_t tensor_row, std::span<float> out) const {
+  const auto [part, row] = PartOf(tensor, tensor_row);
+  const Weight& weight = MatrixOf(base_, *part);
+  ReadWeightRow(weight, row, out.data());
+  if (!part->projection) return;
   std::vector<float> base, delta(out.size());
   for (const LoraAdapter* adapter : adapters_) {
-    const LoraModule* m = adapter->Find(tensor.projection->layer, tensor.projection->projection);
+    const LoraModule* m = adapter->Find(part->layer, *part->projection);
     if (!m) continue;
     if (adapter->config.dora && base.empty()) {
       base.resize(out.size());
-      ReadWeightRow(*tensor.matrix, row, base.data());
+      ReadWeightRow(weight, row, base.data());
     }
     std::fill(delta.begin(), delta.end(), 0.0f);
     const float* a = adapter->parameters.data() + m->a_offset;
@@ -213,9 +212,27 @@ Status TensorSaver::WriteMatrix(const SavedTensor& tensor, DType type, const Byt
   return {};
 }
 
+// The whole matrix in memory: only GPT-2's are stored so, and those are small.
+Status TensorSaver::WriteTransposed(const SavedTensor& tensor, DType type, const ByteSink& write) const {
+  const int64_t rows = tensor.shape[0], cols = tensor.shape[1];
+  std::vector<float> turned(static_cast<size_t>(rows * cols)), row(static_cast<size_t>(cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    MergedRow(tensor, r, row);
+    for (int64_t c = 0; c < cols; ++c) turned[static_cast<size_t>(c * rows + r)] = row[static_cast<size_t>(c)];
+  }
+  std::string bytes(static_cast<size_t>(RowBytes(type, rows * cols)), '\0');
+  if (!EncodeChecked(type, turned, bytes)) return DoesNotFit(tensor, type);
+  return write(bytes);
+}
+
 Status TensorSaver::Write(const SavedTensor& tensor, DType type, const ByteSink& write) const {
   if (CarriesOver(tensor, type)) return CopyRows(tensor, write);
-  return tensor.matrix ? WriteMatrix(tensor, type, write) : WriteVector(tensor, type, write);
+  if (!tensor.matrix()) return WriteVector(tensor, type, write);
+  return WritesTransposed(tensor) ? WriteTransposed(tensor, type, write) : WriteMatrix(tensor, type, write);
+}
+
+Shape TensorSaver::FileShape(const SavedTensor& tensor) const {
+  return WritesTransposed(tensor) ? Shape{tensor.shape[1], tensor.shape[0]} : tensor.shape;
 }
 
 }  // namespace hew

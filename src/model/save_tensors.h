@@ -12,21 +12,19 @@
 #include "model/file_type.h"
 #include "model/lora.h"
 #include "model/model.h"
-#include "model/names.h"
+#include "model/tensors.h"
 
 namespace hew {
 
-struct SavedTensor {
-  std::string gguf_name, hf_name;
-  Shape shape;
-  const Weight* matrix = nullptr;  // one of the two
-  const std::vector<float>* vector = nullptr;
-  std::optional<LayerProjection> projection;  // of a projection's matrix or bias
-  bool vocabulary = false;                    // embedding or head
+// A tensor to write; `values`, where there are any, are no part of the model but follow from its configuration.
+struct SavedTensor : StoredTensor {
+  std::vector<float> values;
+
+  bool IsProjection() const { return matrix() && parts[0].projection.has_value(); }
 };
 
-// Every tensor of the model, in the order of the forward pass.
-std::vector<SavedTensor> TensorsOf(const Model& model);
+// Every tensor of the model's file in one of the formats, in the order of the forward pass.
+std::vector<SavedTensor> TensorsToSave(const Model& model, bool gguf);
 
 // The file or folder a model came from, open.
 class ModelSource {
@@ -34,7 +32,7 @@ class ModelSource {
   static Result<ModelSource> Open(const Model& model);
   const GgufFile* gguf() const { return gguf_ ? &*gguf_ : nullptr; }
   const TensorEntry* Find(const SavedTensor& tensor) const {
-    return gguf_ ? gguf_->Find(tensor.gguf_name) : folder_->Find(tensor.hf_name);
+    return gguf_ ? gguf_->Find(tensor.gguf_name) : FindInFolder(*folder_, tensor.hf_name);
   }
 
  private:
@@ -53,6 +51,7 @@ class TensorSaver {
 
   // The type a tensor is written in. Error: one that cannot be encoded and is not simply carried over.
   Result<DType> TypeOf(const SavedTensor& tensor, std::optional<FileType> wanted) const;
+  Shape FileShape(const SavedTensor& tensor) const;
   // Its bytes in that type, rows in the order of the format.
   Status Write(const SavedTensor& tensor, DType type, const ByteSink& write) const;
 
@@ -60,12 +59,15 @@ class TensorSaver {
   DType WantedType(const SavedTensor& tensor, FileType wanted) const;
   bool IsAdapted(const SavedTensor& tensor) const;
   bool CarriesOver(const SavedTensor& tensor, DType type) const;
+  // [cols, rows] in the file to be written.
+  bool WritesTransposed(const SavedTensor& tensor) const { return !to_gguf_ && tensor.hf_transposed; }
   // Row of memory -> row of a file, and the inverse for the file to be written.
   int64_t FileRow(const SavedTensor& tensor, bool gguf, int64_t row) const;
   std::vector<int64_t> RowsInFileOrder(const SavedTensor& tensor, int64_t rows) const;
   Status CopyRows(const SavedTensor& tensor, const ByteSink& write) const;
   Status WriteVector(const SavedTensor& tensor, DType type, const ByteSink& write) const;
   Status WriteMatrix(const SavedTensor& tensor, DType type, const ByteSink& write) const;
+  Status WriteTransposed(const SavedTensor& tensor, DType type, const ByteSink& write) const;
   // Row `row` of W + sum of the adapters, [in].
   void MergedRow(const SavedTensor& tensor, int64_t row, std::span<float> out) const;
 

@@ -22,32 +22,13 @@ namespace fs = std::filesystem;
 constexpr const char* kGolden = HEW_SOURCE_DIR "/tests/golden/tiny_llama";
 constexpr int kVocab = 64;
 
-// Sixty tokens, two merges, a control token, a user-defined one; ids 62 and 63 are rows of the embedding without a
-// token.
-Json TokenizerJson() {
-  Json vocab = Json::object();
-  for (int i = 0; i < 60; ++i) vocab["t" + std::to_string(i)] = i;
-  Json json = Json::parse(R"({"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-    "added_tokens": [{"id": 60, "content": "<|end|>",
-                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
-                     {"id": 61, "content": "<tool>",
-                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false}],
-    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
-      {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]},
-    "post_processor": null, "decoder": {"type": "ByteLevel"},
-    "model": {"type": "BPE", "byte_fallback": false, "ignore_merges": false}})");
-  json["model"]["vocab"] = vocab;
-  json["model"]["merges"] = {"t 1", "t 2"};
-  return json;
-}
-
 class SaveTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(MakeFolder(folder_.Path("base")));
     for (const char* name : {"config.json", "model.safetensors"})
       fs::copy(fs::path(kGolden) / name, folder_.Path("base"));
-    folder_.Put("base/tokenizer.json", TokenizerJson().dump());
+    folder_.Put("base/tokenizer.json", test::SixtyTokens().dump());
     folder_.Put("base/tokenizer_config.json",
                 R"({"eos_token": {"content": "<|end|>"}, "chat_template": "{{ messages }}"})");
     folder_.Put("base/generation_config.json", R"({"eos_token_id": 60})");
@@ -184,13 +165,13 @@ TEST_F(SaveTest, FolderToGgufToFolderKeepsEveryBit) {
     EXPECT_EQ(same->bytes, tensor->bytes) << tensor->name;
   }
   const auto again = Load(folder);
-  EXPECT_EQ(again->config.rope_theta, base_->config.rope_theta);
-  EXPECT_EQ(again->config.rms_norm_eps, base_->config.rms_norm_eps);
+  EXPECT_EQ(again->config.ropes[0].theta, base_->config.ropes[0].theta);
+  EXPECT_EQ(again->config.norm_eps, base_->config.norm_eps);
   EXPECT_EQ(again->config.head_dim, base_->config.head_dim);
   EXPECT_EQ(again->config.tie_word_embeddings, base_->config.tie_word_embeddings);
   const auto tokenizer = ParseJson(folder_.Get("again/tokenizer.json"), "tokenizer.json");
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  const Json expected = TokenizerJson();
+  const Json expected = test::SixtyTokens();
   EXPECT_EQ((*tokenizer)["pre_tokenizer"], expected["pre_tokenizer"]);
   EXPECT_EQ((*tokenizer)["added_tokens"], expected["added_tokens"]);
   EXPECT_EQ((*tokenizer)["model"]["merges"], expected["model"]["merges"]);
@@ -325,7 +306,7 @@ TEST_F(SaveTest, RefusesTokenizersThatGgufCannotSay) {
       {[](Json& j) { j = Json::array(); }, "model.type"},
   };
   for (const auto& [change, mentions] : cases) {
-    Json json = TokenizerJson();
+    Json json = test::SixtyTokens();
     change(json);
     folder_.Put("base/tokenizer.json", json.dump());
     const auto status = SaveModel(rt_, *base_, {}, folder_.Path("x.gguf"), {DType::kF16});

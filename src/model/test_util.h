@@ -3,12 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/random.h"
 #include "model/decoder.h"
+#include "model/rope.h"
+#include "model/tensors.h"
 #include "tensor/codec.h"
 
 namespace hew::test {
@@ -48,8 +52,10 @@ inline Weight RandomWeight(const ThreadPool& pool, Random& random, DType type, i
   return *std::move(weight);
 }
 
-// Two layers, four heads on two, weights of `types` by turns, some biases; logits of a useful size.
-inline Model TinyModel(const ThreadPool& pool, const std::vector<DType>& types, uint64_t seed = 3) {
+// Two layers, four heads on two, weights of `types` by turns, some biases; logits of a useful size. `change` makes
+// another architecture of it.
+inline Model TinyModel(const ThreadPool& pool, const std::vector<DType>& types, uint64_t seed = 3,
+                       const std::function<void(ModelConfig&)>& change = nullptr) {
   Model model;
   ModelConfig& c = model.config;
   c.architecture = "llama";
@@ -62,26 +68,74 @@ inline Model TinyModel(const ThreadPool& pool, const std::vector<DType>& types, 
   c.head_dim = 16;
   c.max_position_embeddings = 512;
   c.tie_word_embeddings = true;
-  c.attention_bias = true;
+  c.ropes = {RopeConfig{}};
+  for (Projection p : {Projection::kQ, Projection::kK, Projection::kV}) c.has_bias[static_cast<size_t>(p)] = true;
+  if (change) change(c);
+  EXPECT_TRUE(CompleteConfig(&c));
   Random random{seed, 0, 0};
   size_t turn = 0;
-  const auto next = [&](int64_t rows, int64_t cols, float spread) {
-    return RandomWeight(pool, random, types[turn++ % types.size()], rows, cols, spread);
-  };
-  model.embed_tokens = next(c.vocab_size, c.hidden_size, 0.3f);
-  model.final_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
-  model.layers.resize(2);
-  for (LayerWeights& layer : model.layers) {
-    layer.input_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
-    layer.post_attention_norm = RandomValues(random, c.hidden_size, 1, 0.1f);
-    for (Projection p : kProjections) {
-      const auto [out, in] = ProjectionShape(c, p);
-      layer.projections[static_cast<size_t>(p)] = next(out, in, 0.15f);
-      if (p <= Projection::kV) layer.biases[static_cast<size_t>(p)] = RandomValues(random, out, 0, 0.1f);
+  model.layers.resize(static_cast<size_t>(c.num_hidden_layers));
+  for (const StoredTensor& tensor : TensorsOf(c)) {
+    for (const ModelPart& part : tensor.parts) {
+      if (tensor.matrix()) {
+        MatrixOf(model, part) = RandomWeight(pool, random, types[turn++ % types.size()], part.rows, tensor.shape[1],
+                                             part.projection ? 0.15f : 0.3f);
+      } else {
+        const bool gain = !part.projection && !part.bias;
+        VectorOf(model, part) = RandomValues(random, part.rows, gain ? 1 : 0, 0.1f);
+      }
     }
   }
-  model.rope = MakeRopeTable(pool, c);
+  for (const RopeConfig& rope : c.ropes) model.ropes.push_back(MakeRopeTable(pool, c, rope));
   return model;
+}
+
+// What the families differ in, two or three things at a time: each a change of TinyModel.
+struct Variation {
+  const char* name;
+  std::function<void(ModelConfig&)> change;
+};
+inline std::vector<Variation> Variations() {
+  return {
+      {"llama", nullptr},
+      {"gemma2",
+       [](ModelConfig& c) {
+         c.architecture = "gemma2";
+         c.output_norms = true;
+         c.hidden_act = Activation::kGeluTanh;
+         c.attention_softcap = 1.5f;
+         c.logit_softcap = 4;
+         c.embedding_scale = 2;
+         c.attention_scale = 0.4f;
+         c.layers = {{.window = 7}, {}};
+       }},
+      {"gemma3",
+       [](ModelConfig& c) {
+         c.architecture = "gemma3";
+         c.output_norms = c.qk_norm = true;
+         c.hidden_act = Activation::kGeluTanh;
+         c.ropes = {{.theta = 1e6, .scaling = RopeScaling::kLinear, .factor = 8}, {}};
+         c.layers = {{.window = 3, .rope = 1}, {}};
+       }},
+      {"phi3",
+       [](ModelConfig& c) {
+         c.architecture = "phi3";
+         c.has_bias = {};
+         c.rotary_dim = 8;
+         c.tie_word_embeddings = false;
+         c.layers = {{.window = 5}, {.rope = kNoRope}};
+       }},
+      {"gpt2",
+       [](ModelConfig& c) {
+         c.architecture = "gpt2";
+         c.norm = NormKind::kLayer;
+         c.gated = false;
+         c.learned_positions = true;
+         c.hidden_act = Activation::kGeluTanh;
+         c.ropes.clear();
+         c.has_bias.fill(true);
+       }},
+  };
 }
 
 // An adapter whose B is not zero, so that it does something.
@@ -134,6 +188,25 @@ inline PackedBatch PackDocuments(const std::vector<std::vector<int32_t>>& docume
     }
   }
   return batch;
+}
+
+// Sixty tokens, two merges, a control token, a user-defined one; ids 62 and 63 are rows of the embedding without a
+// token.
+inline Json SixtyTokens() {
+  Json vocab = Json::object();
+  for (int i = 0; i < 60; ++i) vocab["t" + std::to_string(i)] = i;
+  Json json = Json::parse(R"({"version": "1.0", "truncation": null, "padding": null, "normalizer": null,
+    "added_tokens": [{"id": 60, "content": "<|end|>",
+                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+                     {"id": 61, "content": "<tool>",
+                      "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false}],
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
+      {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}]},
+    "post_processor": null, "decoder": {"type": "ByteLevel"},
+    "model": {"type": "BPE", "byte_fallback": false, "ignore_merges": false}})");
+  json["model"]["vocab"] = vocab;
+  json["model"]["merges"] = {"t 1", "t 2"};
+  return json;
 }
 
 }  // namespace hew::test

@@ -12,7 +12,10 @@ size_t TrainingWorkspace::bytes() const { return buffers_->bytes(); }
 
 size_t LayerActivations::bytes() const {
   size_t sum = 0;
-  for (const Scratch* s : {&residual, &middle, &q, &attention, &k, &v, &log_sum_exp, &gate, &up}) sum += s->bytes();
+  for (const Scratch* s : {&residual, &middle, &q, &attention, &q_projected, &k_projected, &k, &v, &log_sum_exp, &gate,
+                           &up, &attention_output, &feed_forward_output}) {
+    sum += s->bytes();
+  }
   return sum;
 }
 
@@ -38,7 +41,15 @@ LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, Train
   views.attention = layer.attention.View(type, rows, config.query_size());
   views.k = layer.k.View(type, rows, config.key_value_size());
   views.v = layer.v.View(type, rows, config.key_value_size());
-  views.gate = layer.gate.View(type, rows, config.intermediate_size);
+  if (config.qk_norm) {
+    views.q_projected = layer.q_projected.View(type, rows, config.query_size());
+    views.k_projected = layer.k_projected.View(type, rows, config.key_value_size());
+  }
+  if (config.output_norms) {
+    views.attention_output = layer.attention_output.View(DType::kF32, rows, config.hidden_size);
+    views.feed_forward_output = layer.feed_forward_output.View(DType::kF32, rows, config.hidden_size);
+  }
+  if (config.gated) views.gate = layer.gate.View(type, rows, config.intermediate_size);
   views.up = layer.up.View(type, rows, config.intermediate_size);
   views.activated = buffers.activated.View(type, rows, config.intermediate_size);
   views.normed = buffers.normed.View(type, rows, config.hidden_size);

@@ -11,12 +11,14 @@ namespace hew {
 
 // What the backward pass of one layer reads. Norms, act(gate) * up and LoRA's x A' are made again from these.
 struct LayerActivations {
-  Scratch residual;      // [rows, hidden_size] fp32: the layer's input
-  Scratch middle;        // [rows, hidden_size] fp32: after attention
-  Scratch q, attention;  // [rows, query_size] act; q rotated
-  Scratch k, v;          // [rows, key_value_size] act; k rotated
-  Scratch log_sum_exp;   // [rows, num_attention_heads] fp32
-  Scratch gate, up;      // [rows, intermediate_size] act; overwritten by their gradients in the backward pass
+  Scratch residual;                  // [rows, hidden_size] fp32: the layer's input
+  Scratch middle;                    // [rows, hidden_size] fp32: after attention
+  Scratch q, attention;              // [rows, query_size] act; q rotated
+  Scratch q_projected, k_projected;  // as q and k, before their norms: ModelConfig::qk_norm only
+  Scratch k, v;                      // [rows, key_value_size] act; k rotated
+  Scratch log_sum_exp;               // [rows, num_attention_heads] fp32
+  Scratch gate, up;  // [rows, intermediate_size] act; overwritten by their gradients in the backward pass
+  Scratch attention_output, feed_forward_output;  // [rows, hidden_size] fp32: ModelConfig::output_norms only
 
   size_t bytes() const;
 };
@@ -30,7 +32,8 @@ struct TrainingWorkspace::Buffers {
   Scratch activated;  // [rows, intermediate_size] act
 
   Scratch d_residual;        // [rows, hidden_size] fp32
-  Scratch d_output;          // [rows, hidden_size] bf16: d_residual rounded once for the products that read it
+  Scratch d_output;          // [rows, hidden_size] act: gradient of o_proj's or down_proj's output, where it is not
+                             // d_residual itself
   Scratch d_normed;          // [rows, hidden_size] fp32
   Scratch d_activated;       // [rows, intermediate_size] act
   Scratch d_attention, d_q;  // [rows, query_size] act
@@ -64,7 +67,7 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
                  float gradient_scale, const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers);
 
 // Turns the gradient of a layer's output into that of its input, in place, and adds the adapter's gradients.
-void LayerBackward(const DecoderContext& context, const PackedBatch& batch, int64_t layer,
+void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
                    LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
                    std::span<float> gradients);
 

@@ -27,14 +27,13 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
   const Model& model = context.model;
   const auto learned_rows = static_cast<int64_t>(batch.learned_rows.size());
   const int64_t hidden = model.config.hidden_size, vocab = model.config.vocab_size;
-  const float* gain = model.final_norm.data();
-  const float eps = model.config.rms_norm_eps;
+  const float softcap = model.config.logit_softcap;
 
   const MatrixView learned = buffers.learned.View(DType::kF32, learned_rows, hidden);
   const MatrixView normed = buffers.learned_normed.View(context.activation_type(), learned_rows, hidden);
   ForLearnedRows(rt, batch,
                  [&](int64_t i, int64_t row) { std::memcpy(learned.f32(i), residual.f32(row), RowBytesOf(learned)); });
-  RmsNorm(rt, learned, gain, eps, normed);
+  NormForward(context, model.final_norm, learned, normed);
 
   buffers.losses.resize(static_cast<size_t>(learned_rows));
   buffers.scaled_weights.resize(static_cast<size_t>(learned_rows));
@@ -49,13 +48,14 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
     const MatrixView chunk = logits.Rows(0, rows);
     const LinearTerm forward{normed.Rows(begin, rows), &model.head()};
     Linear(rt, {&forward, 1}, nullptr, chunk);
+    if (softcap > 0) Softcap(rt, softcap, chunk);
     CrossEntropy(rt, chunk, std::span(batch.targets).subspan(at, count),
-                 std::span(buffers.scaled_weights).subspan(at, count), buffers.losses.data() + at, chunk);
+                 std::span(buffers.scaled_weights).subspan(at, count), buffers.losses.data() + at, chunk, softcap);
     if (!d_residual) continue;
     const MatrixView d_normed = buffers.d_learned_normed.View(DType::kF32, chunk_rows, hidden).Rows(0, rows);
     const LinearTerm backward{chunk, &model.head()};
     LinearInputGradient(rt, {&backward, 1}, d_normed);
-    RmsNormBackward(rt, learned.Rows(begin, rows), gain, eps, d_normed, d_learned.Rows(begin, rows), false, nullptr);
+    NormBackward(context, model.final_norm, learned.Rows(begin, rows), d_normed, d_learned.Rows(begin, rows), false);
   }
   if (d_residual) {
     std::memset(d_residual->data, 0, RowBytesOf(*d_residual) * static_cast<size_t>(d_residual->rows));

@@ -16,6 +16,7 @@ struct Sum {
 Sum SumOf(const ModelConfig& config, const LoraConfig& lora) {
   Sum sum;
   for (Projection p : kProjections) {
+    if (!config.Has(p)) continue;
     const auto [out, in] = ProjectionShape(config, p);
     sum.weights += out * in;
     if (std::find(lora.targets.begin(), lora.targets.end(), p) == lora.targets.end()) continue;
@@ -34,11 +35,13 @@ int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf
   const int64_t key_value = config.key_value_size(), intermediate = config.intermediate_size;
   const int64_t widest = std::max({hidden, query, intermediate});
   // One layer's LayerActivations.
-  const int64_t layer = 2 * hidden * kF32Bytes + (2 * query + 2 * key_value + 2 * intermediate) * act +
-                        config.num_attention_heads * kF32Bytes;
+  int64_t layer = 2 * hidden * kF32Bytes + (2 * query + 2 * key_value + (config.gated ? 2 : 1) * intermediate) * act +
+                  config.num_attention_heads * kF32Bytes;
+  if (config.qk_norm) layer += (query + key_value) * act;
+  if (config.output_norms) layer += 2 * hidden * kF32Bytes;
   // residual, d_residual, d_normed; normed and d_output; activated and d_activated; d_attention, d_q, d_k, d_v.
-  int64_t shared = 3 * hidden * kF32Bytes + (bf16 ? 2 : 1) * hidden * act + 2 * intermediate * act +
-                   (2 * query + 2 * key_value) * act;
+  int64_t shared = 3 * hidden * kF32Bytes + (bf16 || config.output_norms ? 2 : 1) * hidden * act +
+                   2 * intermediate * act + (2 * query + 2 * key_value) * act;
   // learned, d_learned and learned_normed, as if every row were learned.
   shared += 2 * hidden * kF32Bytes + hidden * act + 2 * kF32Bytes;
   // LoRA: h and d_h of up to three projections that share an input; dropout's input and its gradient; DoRA's product.

@@ -10,9 +10,7 @@
 namespace hew {
 namespace {
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double BestSeconds(int repeats, const std::function<void()>& work) {
   double best = 1e30;
@@ -35,6 +33,7 @@ std::vector<int32_t> RandomIds(const ModelConfig& config, int64_t count) {
 double LayerWeightCount(const ModelConfig& config) {
   double count = 0;
   for (Projection p : kProjections) {
+    if (!config.Has(p)) continue;
     const auto [out, in] = ProjectionShape(config, p);
     count += static_cast<double>(out) * static_cast<double>(in);
   }
@@ -43,7 +42,8 @@ double LayerWeightCount(const ModelConfig& config) {
 
 // 2 per weight, and attention's two products with half the prompt's keys on average.
 double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
-  return 2 * LayerWeightCount(config) + 2.0 * static_cast<double>(tokens * config.query_size() * config.num_hidden_layers);
+  return 2 * LayerWeightCount(config) +
+         2.0 * static_cast<double>(tokens * config.query_size() * config.num_hidden_layers);
 }
 
 // Weights read for one generated token: everything but the embedding table, which is looked up (unless it is the head).
@@ -73,7 +73,8 @@ PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows) {
 
 }  // namespace
 
-Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak, const BenchSettings& settings) {
+Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
+                                            const BenchSettings& settings) {
   const double flops = 1e9 * (rt.bf16() ? peak.bf16_gflops : peak.fp32_gflops), read = 1e9 * peak.read_gbps;
   std::vector<BenchResult> results;
   OpenedModel opened;
@@ -83,7 +84,8 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   const Model& model = *opened.model;
   const auto prompt = RandomIds(model.config, settings.prompt_tokens);
   if (settings.prompt_tokens < 1 || settings.prompt_tokens > model.config.max_position_embeddings) {
-    return BadInput("--prompt-tokens: expected 1 to {}, found {}", model.config.max_position_embeddings, settings.prompt_tokens);
+    return BadInput("--prompt-tokens: expected 1 to {}, found {}", model.config.max_position_embeddings,
+                    settings.prompt_tokens);
   }
 
   KvCache cache(rt, model.config, settings.prompt_tokens);
@@ -94,7 +96,8 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
       DecoderForward(rt, model, {}, {&rows, 1});
     }
   });
-  results.push_back({fmt::format("prompt {}", settings.prompt_tokens), static_cast<double>(settings.prompt_tokens) / prompt_s, "tok/s",
+  results.push_back({fmt::format("prompt {}", settings.prompt_tokens),
+                     static_cast<double>(settings.prompt_tokens) / prompt_s, "tok/s",
                      flops / PromptFlopsPerToken(model.config, settings.prompt_tokens)});
 
   const int64_t generated = std::min(settings.generated_tokens, model.config.max_position_embeddings - 1);
@@ -110,7 +113,8 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
       id = ArgMax({logits.view().f32(), static_cast<size_t>(model.config.vocab_size)});
     }
   });
-  results.push_back({fmt::format("generate {}", generated), static_cast<double>(generated) / generation_s, "tok/s", read / BytesPerToken(model)});
+  results.push_back({fmt::format("generate {}", generated), static_cast<double>(generated) / generation_s, "tok/s",
+                     read / BytesPerToken(model)});
 
   LoraConfig lora;
   HEW_ASSIGN(const auto adapter, LoraAdapter::Create(rt, lora, model, 0));
@@ -118,9 +122,11 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   std::vector<float> gradients(adapter.parameters.size());
   TrainingWorkspace workspace;
   LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace);  // first touch of memory is not a step
-  const double step_s = BestSeconds(settings.repeats, [&] { LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace); });
+  const double step_s =
+      BestSeconds(settings.repeats, [&] { LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace); });
   const double head_share = static_cast<double>(batch.learned_rows.size()) / static_cast<double>(settings.train_rows);
-  results.push_back({fmt::format("lora step, {} rows", settings.train_rows), static_cast<double>(settings.train_rows) / step_s, "tok/s",
+  results.push_back({fmt::format("lora step, {} rows", settings.train_rows),
+                     static_cast<double>(settings.train_rows) / step_s, "tok/s",
                      flops / TrainingFlopsPerRow(model.config, lora, head_share)});
   results.push_back({"peak memory", static_cast<double>(PeakRssBytes()) / 1e6, "MB", 0});
   return results;

@@ -12,11 +12,9 @@
 #include "base/test_folder.h"
 #include "formats/safetensors.h"
 #include "model/model.h"
-#include "model/names.h"
+#include "model/tensors.h"
 
 namespace hew::test {
-
-inline constexpr int64_t kVocab = 260, kHidden = 64, kMiddle = 96, kLayers = 2;
 
 // The spelling of a byte in byte-level vocabularies: printable Latin-1 stands for itself, the rest from U+0100 on.
 inline std::vector<std::string> ByteSpellings() {
@@ -62,36 +60,27 @@ inline std::string TokenizerJson() {
 
 inline void WriteTinyFolder(const TestFolder& folder, const std::string& name) {
   ASSERT_TRUE(MakeFolder(folder.Path(name)));
-  folder.Put(name + "/config.json",
-             R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 260, "hidden_size": 64,
-                 "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-                 "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
-                 "tie_word_embeddings": true})");
+  const std::string config_json =
+      R"({"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 260, "hidden_size": 64,
+          "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+          "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+          "tie_word_embeddings": true})";
+  folder.Put(name + "/config.json", config_json);
   folder.Put(name + "/tokenizer.json", TokenizerJson());
   folder.Put(name + "/tokenizer_config.json",
              R"({"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "chat_template": "{{ messages }}"})");
-  std::vector<std::pair<std::string, Shape>> tensors = {{HfTensorName(ModelTensor::kEmbedTokens), {kVocab, kHidden}},
-                                                        {HfTensorName(ModelTensor::kFinalNorm), {kHidden}}};
-  for (int64_t l = 0; l < kLayers; ++l) {
-    tensors.push_back({HfTensorName(ModelTensor::kInputNorm, l), {kHidden}});
-    tensors.push_back({HfTensorName(ModelTensor::kPostAttentionNorm, l), {kHidden}});
-    for (Projection p : kProjections) {
-      const int64_t out = p == Projection::kK || p == Projection::kV       ? kHidden / 2
-                          : p == Projection::kGate || p == Projection::kUp ? kMiddle
-                                                                           : kHidden;
-      tensors.push_back({HfTensorName(p, l), {out, p == Projection::kDown ? kMiddle : kHidden}});
-    }
-  }
+  const auto config = ConfigFromJson(config_json, "config.json");
+  ASSERT_TRUE(config) << config.error().message;
   std::vector<SafetensorsSource> sources;
-  for (const auto& [tensor, shape] : tensors) {
-    const bool norm = shape.size() == 1;
-    sources.push_back(
-        {tensor, DType::kF32, shape, [=, i = sources.size(), count = ElementCount(shape)](const auto& write) {
-           Random random{9, i, 0};
-           std::vector<float> values(static_cast<size_t>(count));
-           for (float& v : values) v = (norm ? 1.0f : 0.0f) + (norm ? 0.1f : 0.15f) * random.Normal();
-           return write({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-         }});
+  for (const StoredTensor& tensor : TensorsOf(*config)) {
+    const bool norm = !tensor.matrix();
+    sources.push_back({tensor.hf_name, DType::kF32, tensor.shape,
+                       [=, i = sources.size(), count = ElementCount(tensor.shape)](const auto& write) {
+                         Random random{9, i, 0};
+                         std::vector<float> values(static_cast<size_t>(count));
+                         for (float& v : values) v = (norm ? 1.0f : 0.0f) + (norm ? 0.1f : 0.15f) * random.Normal();
+                         return write({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+                       }});
   }
   const auto written = WriteSafetensors(folder.Path(name) + "/model.safetensors", {{"format", "pt"}}, sources);
   ASSERT_TRUE(written) << written.error().message;

@@ -1,5 +1,6 @@
 #include "studio/inspect.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/file.h"
@@ -16,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 nlohmann::ordered_json ConfigReport(const ModelConfig& c) {
+  int64_t window = 0;
+  for (const LayerConfig& layer : c.layers) window = std::max(window, layer.window);
   return {{"vocab_size", c.vocab_size},
           {"hidden_size", c.hidden_size},
           {"intermediate_size", c.intermediate_size},
@@ -24,10 +27,11 @@ nlohmann::ordered_json ConfigReport(const ModelConfig& c) {
           {"num_key_value_heads", c.num_key_value_heads},
           {"head_dim", c.head_dim},
           {"max_position_embeddings", c.max_position_embeddings},
-          {"rms_norm_eps", c.rms_norm_eps},
-          {"rope_theta", c.rope_theta},
+          {c.norm == NormKind::kLayer ? "layer_norm_epsilon" : "rms_norm_eps", c.norm_eps},
+          {"rope_theta", c.ropes.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(c.ropes[0].theta)},
+          {"sliding_window", window > 0 ? nlohmann::ordered_json(window) : nlohmann::ordered_json()},
           {"tie_word_embeddings", c.tie_word_embeddings},
-          {"attention_bias", c.attention_bias}};
+          {"attention_bias", c.HasBias(Projection::kQ)}};
 }
 
 // The numbers and texts of a GGUF file of an architecture that Hew does not run, by their own names.

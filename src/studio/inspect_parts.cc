@@ -11,15 +11,16 @@ namespace hew {
 namespace {
 
 // "self_attn.q_proj" of a projection in either format; of others the name without layer number and ".weight".
-std::string ModuleOf(std::string name) {
+std::string ModuleOf(std::string name, const FileLayout& layout) {
   for (std::string_view tail :
        {".lora_a", ".lora_b", ".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector", ".weight", ".bias"}) {
     if (name.ends_with(tail)) name.resize(name.size() - tail.size());
   }
-  for (std::string_view head : {"base_model.model.", "model.layers.", "blk.", "model."}) {
+  for (std::string_view head :
+       {"base_model.model.", "model.layers.", "transformer.h.", "blk.", "model.", "transformer."}) {
     if (!name.starts_with(head)) continue;
-    if (const auto p = head == "blk." ? ParseGgufModule(name) : ParseHfModule(name))
-      return std::string(ModulePath(p->projection));
+    if (const auto p = head == "blk." ? ParseGgufModule(layout, name) : ParseHfModule(name))
+      return std::string(p->module->hf);
     name.erase(0, head.size());
     const size_t digits = name.find_first_not_of("0123456789");
     if (digits != 0 && digits != std::string::npos && name[digits] == '.') name.erase(0, digits + 1);
@@ -56,6 +57,15 @@ std::string Scalar(const nlohmann::ordered_json& value) {
                            : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// "rotary base 10000", "learned positions"; and how far a layer with a window sees.
+std::string Positions(const nlohmann::ordered_json& config) {
+  std::string text = config["rope_theta"].is_null() ? "learned positions"
+                                                    : fmt::format("rotary base {}", config["rope_theta"].get<double>());
+  if (!config["sliding_window"].is_null())
+    text += fmt::format(", sliding window of {}", config["sliding_window"].get<int64_t>());
+  return text;
+}
+
 // The lines of a model that Hew runs: what people look for first.
 std::string ModelLines(const nlohmann::ordered_json& config) {
   const auto number = [&](const char* key) { return config[key].get<int64_t>(); };
@@ -63,8 +73,7 @@ std::string ModelLines(const nlohmann::ordered_json& config) {
                                     number("hidden_size"), number("intermediate_size"))) +
          Line("attention", fmt::format("{} heads of {} on {} key/value heads", number("num_attention_heads"),
                                        number("head_dim"), number("num_key_value_heads"))) +
-         Line("context", fmt::format("{} tokens, rotary base {}", number("max_position_embeddings"),
-                                     config["rope_theta"].get<double>()));
+         Line("context", fmt::format("{} tokens, {}", number("max_position_embeddings"), Positions(config)));
 }
 
 std::string OtherLines(const nlohmann::ordered_json& config) {
@@ -100,11 +109,14 @@ nlohmann::ordered_json EmptyReport() {
 void SetTensors(const std::vector<const TensorEntry*>& tensors, nlohmann::ordered_json* report) {
   int64_t total = 0;
   std::map<std::string, int64_t> modules;
+  const auto& architecture = (*report)["architecture"];
+  const Architecture* known = architecture.is_string() ? FindArchitecture(architecture.get<std::string>()) : nullptr;
+  const FileLayout& layout = *(known ? known : &Architectures().front())->layout;
   auto& list = (*report)["tensors"];
   for (const TensorEntry* tensor : tensors) {
     const int64_t count = ElementCount(tensor->shape);
     total += count;
-    modules[ModuleOf(tensor->name)] += count;
+    modules[ModuleOf(tensor->name, layout)] += count;
     list.push_back({{"name", tensor->name}, {"shape", tensor->shape}, {"type", NameOf(tensor->dtype)}});
   }
   (*report)["parameters"] = total;

@@ -12,7 +12,7 @@ PlanShape ShapeOf(const ModelConfig& config) {
   shape.num_key_value_heads = config.num_key_value_heads;
   shape.head_dim = config.head_dim;
   shape.tied = config.tie_word_embeddings;
-  shape.qkv_biases = config.attention_bias;
+  shape.qkv_biases = config.HasBias(Projection::kQ);
   return shape;
 }
 

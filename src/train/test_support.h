@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "kernels/ops.h"
 #include "model/model.h"
+#include "model/rope.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -88,28 +89,20 @@ inline std::shared_ptr<const Model> TinyModel(const Runtime& rt, uint64_t seed =
   c.head_dim = 8;
   c.max_position_embeddings = 256;
   c.tie_word_embeddings = true;
+  c.ropes = {RopeConfig{}};
+  HEW_CHECK(CompleteConfig(&c).has_value());
   Random random{seed, 77, 0};
   model->embed_tokens = RandomWeight(*rt.pool, c.vocab_size, c.hidden_size, &random);
-  model->final_norm.assign(static_cast<size_t>(c.hidden_size), 1.0f);
+  model->final_norm.weight.assign(static_cast<size_t>(c.hidden_size), 1.0f);
   model->layers.resize(static_cast<size_t>(c.num_hidden_layers));
   for (auto& layer : model->layers) {
-    layer.input_norm = layer.post_attention_norm = model->final_norm;
+    layer.input_norm = layer.feed_forward_norm = model->final_norm;
     for (const Projection p : kProjections) {
       const auto [out, in] = ProjectionShape(c, p);
       layer.projections[static_cast<size_t>(p)] = RandomWeight(*rt.pool, out, in, &random);
     }
   }
-  const int64_t half = c.head_dim / 2;
-  model->rope.positions = c.max_position_embeddings;
-  model->rope.half = half;
-  for (int64_t position = 0; position < c.max_position_embeddings; ++position) {
-    for (int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) *
-                           std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
-      model->rope.cos.push_back(static_cast<float>(std::cos(angle)));
-      model->rope.sin.push_back(static_cast<float>(std::sin(angle)));
-    }
-  }
+  model->ropes = {MakeRopeTable(*rt.pool, c, c.ropes[0])};
   return model;
 }
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 
 #include "base/file.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
+#include "model/names.h"
 #include "train/preview.h"
 #include "train/trainer.h"
 
@@ -20,19 +22,17 @@ void Say(const TuneRequest& request, const std::string& line) {
   if (request.say) request.say(line);
 }
 
-Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& names) {
+Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& names, const ModelConfig& model) {
   std::vector<Projection> targets;
   for (const auto& name : names) {
-    if (name == "all" || name == "all-linear") {
-      targets.insert(targets.end(), kProjections.begin(), kProjections.end());
-      continue;
-    }
-    const auto projection = ProjectionFromModule(name);
-    if (!projection) {
+    const bool all = name == "all" || name == "all-linear";
+    const std::vector<Projection> found = all ? std::vector<Projection>(kProjections.begin(), kProjections.end())
+                                              : ProjectionsNamed(*ArchitectureOf(model).layout, name);
+    if (found.empty()) {
       return BadInput(
           "targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
     }
-    targets.push_back(*projection);
+    std::copy_if(found.begin(), found.end(), std::back_inserter(targets), [&](Projection p) { return model.Has(p); });
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -54,7 +54,7 @@ Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
   config.dropout = s.dropout;
   config.rslora = s.rslora;
   config.dora = s.dora;
-  HEW_ASSIGN(config.targets, ParseTargets(s.targets));
+  HEW_ASSIGN(config.targets, ParseTargets(s.targets, request.model->config));
   config.base_model_name = s.base;
   return LoraAdapter::Create(rt, config, *request.model, static_cast<uint64_t>(s.seed));
 }

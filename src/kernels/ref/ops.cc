@@ -16,6 +16,18 @@ double InverseRms(ConstMatrixView x, int64_t row, double eps) {
   return 1 / std::sqrt(sum / static_cast<double>(x.cols) + eps);
 }
 
+// (x - mean) / deviation of a row, and 1 / deviation.
+std::pair<std::vector<double>, double> Standardised(ConstMatrixView x, int64_t row, double eps) {
+  const auto n = static_cast<double>(x.cols);
+  double mean = 0, variance = 0;
+  for (int64_t c = 0; c < x.cols; ++c) mean += Get(x, row, c) / n;
+  for (int64_t c = 0; c < x.cols; ++c) variance += (Get(x, row, c) - mean) * (Get(x, row, c) - mean) / n;
+  const double inverse = 1 / std::sqrt(variance + eps);
+  std::vector<double> unit;
+  for (int64_t c = 0; c < x.cols; ++c) unit.push_back((Get(x, row, c) - mean) * inverse);
+  return {unit, inverse};
+}
+
 double Cdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }  // of the standard normal
 
 const double kGeluScale = std::sqrt(2 / std::numbers::pi);  // of the tanh approximation, with 0.044715 x^3
@@ -29,10 +41,10 @@ double RowLogSumExp(ConstMatrixView logits, int64_t row) {
 
 }  // namespace
 
-void RmsNorm(ConstMatrixView x, const float* gain, float eps, MatrixView y) {
+void RmsNorm(ConstMatrixView x, const float* gain, float eps, MatrixView y, bool accumulate) {
   for (int64_t r = 0; r < x.rows; ++r) {
     const double inverse = InverseRms(x, r, eps);
-    for (int64_t c = 0; c < x.cols; ++c) Set(y, r, c, Get(x, r, c) * inverse * gain[c]);
+    for (int64_t c = 0; c < x.cols; ++c) Put(y, r, c, Get(x, r, c) * inverse * gain[c], accumulate);
   }
 }
 
@@ -52,6 +64,29 @@ void RmsNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatri
     }
   }
   for (int64_t c = 0; d_gain && c < x.cols; ++c) d_gain[c] += static_cast<float>(sum[static_cast<size_t>(c)]);
+}
+
+void LayerNorm(ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y, bool accumulate) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const auto [unit, inverse] = Standardised(x, r, eps);
+    for (int64_t c = 0; c < x.cols; ++c) Put(y, r, c, unit[static_cast<size_t>(c)] * gain[c] + bias[c], accumulate);
+  }
+}
+
+void LayerNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
+                       bool accumulate) {
+  const auto n = static_cast<double>(x.cols);
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const auto [unit, inverse] = Standardised(x, r, eps);
+    double level = 0, pull = 0;
+    for (int64_t c = 0; c < x.cols; ++c) {
+      level += Get(d_y, r, c) * gain[c] / n;
+      pull += Get(d_y, r, c) * gain[c] * unit[static_cast<size_t>(c)] / n;
+    }
+    for (int64_t c = 0; c < x.cols; ++c) {
+      Put(d_x, r, c, inverse * (Get(d_y, r, c) * gain[c] - level - unit[static_cast<size_t>(c)] * pull), accumulate);
+    }
+  }
 }
 
 void Rope(const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions, int64_t head_dim,
@@ -117,15 +152,34 @@ void GatedActivationBackward(Activation act, ConstMatrixView gate, ConstMatrixVi
   }
 }
 
+void Activate(Activation act, ConstMatrixView x, MatrixView out) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t c = 0; c < x.cols; ++c) Set(out, r, c, Activate(act, Get(x, r, c)));
+  }
+}
+
+void ActivateBackward(Activation act, ConstMatrixView x, ConstMatrixView d_out, MatrixView d_x) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t c = 0; c < x.cols; ++c) Set(d_x, r, c, Get(d_out, r, c) * ActivateGradient(act, Get(x, r, c)));
+  }
+}
+
+void Softcap(float cap, MatrixView x) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    for (int64_t c = 0; c < x.cols; ++c) Set(x, r, c, cap * std::tanh(Get(x, r, c) / cap));
+  }
+}
+
 void CrossEntropy(ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> weights, float* loss,
-                  MatrixView d_logits) {
+                  MatrixView d_logits, float softcap) {
   for (int64_t r = 0; r < logits.rows; ++r) {
     const size_t n = static_cast<size_t>(r);
     const double lse = RowLogSumExp(logits, r);
     loss[r] = static_cast<float>(lse - Get(logits, r, targets[n]));
     for (int64_t c = 0; c < logits.cols; ++c) {
       const double onehot = c == targets[n] ? 1 : 0;
-      Set(d_logits, r, c, weights[n] * (std::exp(Get(logits, r, c) - lse) - onehot));
+      const double capped = softcap > 0 ? Get(logits, r, c) / softcap : 0;
+      Set(d_logits, r, c, weights[n] * (std::exp(Get(logits, r, c) - lse) - onehot) * (1 - capped * capped));
     }
   }
 }

@@ -8,9 +8,13 @@
 
 namespace hew::ref {
 
-void RmsNorm(ConstMatrixView x, const float* gain, float eps, MatrixView y);
+void RmsNorm(ConstMatrixView x, const float* gain, float eps, MatrixView y, bool accumulate = false);
 void RmsNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
                      bool accumulate, float* d_gain);
+void LayerNorm(ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y,
+               bool accumulate = false);
+void LayerNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
+                       bool accumulate);
 void Rope(const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions, int64_t head_dim,
           bool inverse, MatrixView x);
 double Activate(Activation act, double x);
@@ -18,8 +22,11 @@ double ActivateGradient(Activation act, double x);
 void GatedActivation(Activation act, ConstMatrixView gate, ConstMatrixView up, MatrixView out);
 void GatedActivationBackward(Activation act, ConstMatrixView gate, ConstMatrixView up, ConstMatrixView d_out,
                              MatrixView d_gate, MatrixView d_up);
+void Activate(Activation act, ConstMatrixView x, MatrixView out);
+void ActivateBackward(Activation act, ConstMatrixView x, ConstMatrixView d_out, MatrixView d_x);
+void Softcap(float cap, MatrixView x);
 void CrossEntropy(ConstMatrixView logits, std::span<const int32_t> targets, std::span<const float> weights, float* loss,
-                  MatrixView d_logits);
+                  MatrixView d_logits, float softcap = 0);
 void LogSumExp(ConstMatrixView logits, float* out);
 void ScaleColumns(ConstMatrixView x, const float* column_scale, MatrixView y, bool accumulate);
 void Dropout(ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate);
