@@ -102,7 +102,8 @@ Status ReadRopeObject(const JsonReader& reader, const char* key, const ModelConf
   if (rope->scaling == RopeScaling::kNone) return {};
   HEW_RETURN_IF_ERROR(reader.Real("factor", &rope->factor));
   HEW_RETURN_IF_ERROR(reader.Integer("original_max_position_embeddings", false, &rope->original_positions));
-  HEW_RETURN_IF_ERROR(reader.Real("attention_factor", &rope->attention_factor));
+  const bool has_magnitude = rope->scaling == RopeScaling::kYarn || rope->scaling == RopeScaling::kLongRope;
+  if (has_magnitude) HEW_RETURN_IF_ERROR(reader.Real("attention_factor", &rope->attention_factor));
   switch (rope->scaling) {
     case RopeScaling::kLlama3:
       rope->low_freq_factor = 1, rope->high_freq_factor = 4;
