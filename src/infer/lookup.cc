@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kMostDrafted = 7;  // with the token before them, the rows of one pass of the few-row kernel
 // Time of a pass over 1 + k rows beside that of one row, measured (docs/LOG.md).
-constexpr double kCost[kMostDrafted + 1] = {1, 1.35, 1.55, 1.75, 2.05, 2.25, 2.45, 2.65};
+constexpr double kCost[kMostDrafted + 1] = {1, 1.25, 1.65, 1.65, 2.2, 2.35, 2.5, 2.65};
 constexpr double kSmoothing = 0.15;
 
 // How many guesses pay at this rate of hits: those with the most tokens expected for the time.

@@ -13,22 +13,27 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// From this size on, memory comes straight from the kernel: zero without being touched, given back when freed, and made
-// of huge pages where the kernel has them. AddressSanitizer watches only the heap, so under it everything stays there.
+// From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is mostly
+// empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kMapFrom = SIZE_MAX;
 #else
-constexpr size_t kMapFrom = 2 * kHugePage;
+constexpr size_t kMapFrom = size_t{256} << 10;
 #endif
+// From this size on it is made of huge pages, where the kernel has them.
+constexpr size_t kHugeFrom = 2 * kHugePage;
 
 size_t RoundUp(size_t bytes, size_t alignment) { return (bytes + alignment - 1) / alignment * alignment; }
 
+std::byte* Map(size_t bytes) {
+  void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  HEW_CHECK(mapped != MAP_FAILED);
+  return static_cast<std::byte*>(mapped);
+}
+
 // Maps `bytes` (a multiple of a huge page) on a huge page's boundary: one page more, with both loose ends given back.
 std::byte* MapAligned(size_t bytes) {
-  void* mapped =
-      ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  HEW_CHECK(mapped != MAP_FAILED);
-  auto* start = static_cast<std::byte*>(mapped);
+  std::byte* start = Map(bytes + kHugePage);
   const size_t head = RoundUp(reinterpret_cast<uintptr_t>(start), kHugePage) - reinterpret_cast<uintptr_t>(start);
   if (head > 0) ::munmap(start, head);
   if (kHugePage > head) ::munmap(start + head + bytes, kHugePage - head);
@@ -50,6 +55,10 @@ void BufferFree::operator()(std::byte* p) const {
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
   HEW_CHECK(bytes <= SIZE_MAX / 2);
+  if (bytes >= kMapFrom && bytes < kHugeFrom) {
+    data_ = {Map(bytes), BufferFree{bytes, nullptr}};
+    return;
+  }
   if (bytes >= kMapFrom) {
     const size_t mapped = RoundUp(bytes, kHugePage);
     data_ = {MapAligned(mapped), BufferFree{mapped, nullptr}};

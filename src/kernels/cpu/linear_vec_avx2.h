@@ -12,7 +12,7 @@ namespace {
 inline constexpr int kGroup = 1;
 inline constexpr int kStripRows = 6;
 inline constexpr int kVectors = 1;
-inline constexpr bool kFused = true;  // a single row goes straight from the tiles, in a function per format
+inline constexpr int kFusedRows = 2;  // up to so many rows go straight from the tiles, in functions per format
 inline constexpr int kFewPiece = 2;
 
 struct Vec { __m256 lo, hi; };

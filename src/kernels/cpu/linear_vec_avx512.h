@@ -16,7 +16,7 @@ inline constexpr int kGroup = 1;
 #endif
 inline constexpr int kStripRows = 12;
 inline constexpr int kVectors = 2;
-inline constexpr bool kFused = true;  // a single row goes straight from the tiles, in a function per format
+inline constexpr int kFusedRows = 4;  // up to so many rows go straight from the tiles, in functions per format
 inline constexpr int kFewPiece = 8;
 
 using Vec = __m512;

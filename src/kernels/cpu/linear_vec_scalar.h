@@ -12,7 +12,7 @@ namespace {
 inline constexpr int kGroup = 1;
 inline constexpr int kStripRows = 4;
 inline constexpr int kVectors = 1;   // vectors of 16 columns in one microkernel tile
-inline constexpr bool kFused = false;  // a single row goes straight from the tiles, in a function per format
+inline constexpr int kFusedRows = 0;  // rows that go straight from the tiles: none
 inline constexpr int kFewPiece = 2;  // rows that multiply_few holds in registers
 
 struct Vec { float lane[16]; };
