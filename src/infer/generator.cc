@@ -29,17 +29,13 @@ Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
 
 // Runs ids through the decoder in slices; returns the hidden states of the last row, [1, hidden_size].
 Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
-  Matrix last;
-  while (!ids.empty()) {
-    const size_t rows = std::min<size_t>(ids.size(), kSlice);
-    const SequenceRows sequence{ids.first(rows), cache};
-    Matrix hidden = DecoderForward(engine.rt, *engine.model, engine.adapters, {&sequence, 1});
-    ids = ids.subspan(rows);
-    if (!ids.empty()) continue;
-    last = Matrix(DType::kF32, 1, engine.model->config.hidden_size);
-    CopyOrAdd(engine.rt, hidden.rows(static_cast<int64_t>(rows) - 1, 1), last.view(), false);
+  constexpr size_t kRows = kSlice;
+  for (; ids.size() > kRows; ids = ids.subspan(kRows)) {
+    const SequenceRows slice{ids.first(kRows), cache};
+    DecoderForward(engine.rt, *engine.model, engine.adapters, {&slice, 1}, OutputRows::kNone);
   }
-  return last;
+  const SequenceRows last{ids, cache};
+  return DecoderForward(engine.rt, *engine.model, engine.adapters, {&last, 1}, OutputRows::kLast);
 }
 
 }  // namespace

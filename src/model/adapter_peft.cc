@@ -1,6 +1,7 @@
 // PEFT's adapter folder: adapter_config.json and adapter_model.safetensors. Layout: docs/formats.md.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -229,7 +230,7 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
     add(".lora_B.weight", {m.out, m.rank}, m.b);
     if (lora.dora) add(".lora_magnitude_vector", {m.out}, m.magnitude);
   }
-  const Json config = {
+  Json config = {
       {"peft_type", "LORA"},
       {"task_type", "CAUSAL_LM"},
       {"base_model_name_or_path", lora.base_model_name.empty() ? base.source_path : lora.base_model_name},
@@ -246,6 +247,9 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
       {"modules_to_save", nullptr},
       {"rank_pattern", rank_pattern},
       {"alpha_pattern", alpha_pattern}};
+  std::set<int64_t> layers;
+  for (const JoinedModule& m : modules) layers.insert(m.layer);
+  if (static_cast<int64_t>(layers.size()) < base.config.num_hidden_layers) config["layers_to_transform"] = layers;
   HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/adapter_config.json", config.dump(2) + "\n"));
   return WriteSafetensors(folder + "/adapter_model.safetensors", {{"format", "pt"}}, tensors);
 }

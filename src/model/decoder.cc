@@ -60,10 +60,40 @@ std::vector<AttentionSegment> FillCaches(const Runtime& rt, std::span<const Sequ
   return segments;
 }
 
+// The last layer for one row of each sequence: keys and values of all rows, everything else of those alone. Returns the residual
+// stream of those rows after it.
+Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const SequenceRows> sequences, const BatchRows& batch,
+                           ConstMatrixView residual, const LayerViews& views, bool in_place, OutputRows wanted, ProjectionScratch& scratch) {
+  const Runtime& rt = context.rt;
+  const ModelConfig& config = context.model.config;
+  const int64_t layer = config.num_hidden_layers - 1;
+  KeysAndValues(context, layer, residual, batch.at, views, scratch);
+  std::vector<AttentionSegment> segments = FillCaches(rt, sequences, layer, views, in_place);
+  if (wanted == OutputRows::kNone) return {};
+  std::vector<int32_t> last;
+  for (AttentionSegment& s : segments) {
+    last.push_back(static_cast<int32_t>(s.query_begin + s.query_rows - 1));
+    s.position += s.query_rows - 1;
+    s.query_begin = static_cast<int64_t>(last.size()) - 1;
+    s.query_rows = 1;
+  }
+  const auto rows = static_cast<int64_t>(last.size());
+  Matrix kept(DType::kF32, rows, residual.cols), normed(views.normed.dtype, rows, residual.cols);
+  GatherRows(rt, residual, last, kept.view());
+  GatherRows(rt, views.normed, last, normed.view());
+  LayerViews first = FirstRows(views, rows);
+  first.normed = normed.view();
+  Queries(context, layer, GatherRows(batch.at, last), first, scratch);
+  AttentionForward(rt, AttentionShapeOf(config, layer), first.q, segments, first.attention, nullptr);
+  AttentionOutput(context, layer, first, kept.view(), scratch);
+  FeedForward(context, layer, first, kept.view(), scratch);
+  return kept;
+}
+
 }  // namespace
 
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
-                      std::span<const SequenceRows> sequences) {
+                      std::span<const SequenceRows> sequences, OutputRows wanted) {
   const ModelConfig& config = model.config;
   const BatchRows batch = FlattenRows(model, sequences);
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -93,6 +123,10 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
       views.k_projected = views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
       views.v = NewRows(sequences[0], sequences[0].cache->values(l));
     }
+    if (l + 1 == config.num_hidden_layers && wanted != OutputRows::kAll) {
+      residual = LastRowsOfLastLayer(context, sequences, batch, residual.view(), views, in_place, wanted, scratch);
+      break;
+    }
     AttentionInputs(context, l, residual.view(), batch.at, views, scratch);
     const std::vector<AttentionSegment> segments = FillCaches(rt, sequences, l, views, in_place);
     AttentionForward(rt, AttentionShapeOf(config, l), views.q, segments, views.attention, nullptr);
@@ -100,7 +134,8 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
     FeedForward(context, l, views, residual.view(), scratch);
   }
   for (const SequenceRows& s : sequences) s.cache->Advance(static_cast<int64_t>(s.ids.size()));
-  Matrix hidden(DType::kF32, rows, config.hidden_size);
+  Matrix hidden(DType::kF32, residual.row_count(), config.hidden_size);
+  if (hidden.row_count() == 0) return hidden;
   NormForward(context, model.final_norm, residual.view(), hidden.view());
   return hidden;
 }

@@ -23,11 +23,15 @@ struct SequenceRows {
   KvCache* cache = nullptr;
 };
 
-// Final hidden states after the last norm, [sum of rows, hidden_size], fp32, in the order of `sequences`; caches
+// Of which rows the final hidden states are wanted: of all, of each sequence's last, or of none (a slice of a prompt that is not
+// its end: only the caches are filled). The last layer leaves out the others.
+enum class OutputRows { kAll, kLast, kNone };
+
+// Final hidden states after the last norm, [rows wanted, hidden_size], fp32, in the order of `sequences`; caches
 // advanced. All sequences share `adapters` (their sum is added; usually none or one). Long prompts should be cut into
 // slices of some 512 rows by the caller: the bits are the same.
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
-                      std::span<const SequenceRows> sequences);
+                      std::span<const SequenceRows> sequences, OutputRows wanted = OutputRows::kAll);
 
 // logits [rows, vocab_size] fp32 of hidden rows [rows, hidden_size].
 void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits);
@@ -47,6 +51,16 @@ struct PackedBatch {
   std::vector<int32_t> learned_rows;  // rows whose next token is learned, increasing
   std::vector<int32_t> targets;       // [learned_rows]: that next token
   std::vector<float> weights;         // [learned_rows]: usually 1
+  std::vector<int64_t> examples;      // [segments], may be empty: the example each is (the rest) of; -1 for a shared prefix
+};
+
+// Keeps the residual stream below the lowest adapted layer, which is the same in every epoch.
+class FrozenStream {
+ public:
+  virtual ~FrozenStream() = default;
+  // Writes the stream [rows, hidden_size] of a batch that is known; else false.
+  virtual bool Load(const PackedBatch& batch, MatrixView stream) const = 0;
+  virtual void Save(const PackedBatch& batch, ConstMatrixView stream) = 0;
 };
 
 struct DropoutState {
@@ -58,6 +72,14 @@ struct LossSum {
   double weight = 0;  // sum of weights
 };
 
+// What makes a training pass fast. Each may be left out, to measure what it gives; the result is the same.
+struct TrainingTechniques {
+  bool learned_rows = true;        // logits, and all of the last layer but keys and values, of learned rows only
+  bool chunked_loss = true;        // logits in chunks, never all at once
+  bool stored_activations = true;  // else each layer's forward pass is made again in the backward pass: slower, less memory
+  bool lowest_layer = true;        // no backward pass below the lowest adapted layer
+};
+
 // The memory of training passes, kept from one to the next so that a steady state allocates nothing. One per thread of
 // control: two passes at the same time need two.
 class TrainingWorkspace {
@@ -66,6 +88,9 @@ class TrainingWorkspace {
   ~TrainingWorkspace();
   TrainingWorkspace(TrainingWorkspace&&) noexcept;
   TrainingWorkspace& operator=(TrainingWorkspace&&) noexcept;
+
+  TrainingTechniques techniques;
+  FrozenStream* frozen = nullptr;  // used by LossAndGradients
 
   size_t bytes() const;  // held now
   struct Buffers;        // model/training_buffers.h
@@ -88,7 +113,8 @@ LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, 
              std::vector<float>* token_losses = nullptr, TrainingWorkspace* workspace = nullptr);
 
 // Bytes that LossAndGradients needs for a batch of `rows` rows beside the model, for planning.
-int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows);
+int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows,
+                      const TrainingTechniques& techniques = {});
 // Multiply-adds times two of one training row of this model and adapter (frozen base: forward and d_x), without
 // attention; `head_share` is the share of rows whose logits are made.
 double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share);

@@ -1,4 +1,6 @@
 // The backward pass of one decoder block, in the opposite order of model/decoder_layer.cc.
+#include <cstring>
+
 #include "kernels/ops.h"
 #include "model/training_buffers.h"
 
@@ -22,6 +24,7 @@ struct LayerPass {
 
   // Whether any adapted projection runs before `p`: else the gradient of p's input is not needed.
   bool NeedsInputOf(Projection p) const {
+    if (!context.techniques.lowest_layer) return true;
     const LoraModule& first = context.adapters[0]->modules.front();
     return layer > first.layer || first.projection < p;
   }
@@ -94,45 +97,71 @@ void HeadsBackward(const LayerPass& pass, const RowPositions& at, const Norm& no
   NormBackward(pass.context, norm, HeadsAsRows(projected, d), rows, rows, false);
 }
 
-void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, const RowPositions& at,
+// The gradient of the norm that q_proj, k_proj and v_proj share, of all rows, written to `d_normed` if `below`. Where only learned
+// rows asked, q's part is added to those.
+void InputsBackward(const LayerPass& pass, const PackedBatch& batch, bool few, ConstMatrixView normed, ConstMatrixView d_q,
+                    ConstMatrixView d_k, ConstMatrixView d_v, bool below, MatrixView d_normed) {
+  if (!few) {
+    pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, normed, below ? &d_normed : nullptr);
+    return;
+  }
+  const Runtime& rt = pass.context.rt;
+  GatherRows(rt, normed, batch.learned_rows, pass.views.normed);
+  MatrixView d_query_normed = pass.Fp32(pass.buffers.d_query_normed, normed.cols);
+  pass.Backward({{Projection::kQ, d_q}}, pass.views.normed, below ? &d_query_normed : nullptr);
+  pass.Backward({{Projection::kK, d_k}, {Projection::kV, d_v}}, normed, below ? &d_normed : nullptr);
+  if (below) AddToRows(rt, d_query_normed, batch.learned_rows, d_normed);
+}
+
+void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, const RowPositions& at, MatrixView d_stream,
                             MatrixView d_residual) {
   const Runtime& rt = pass.context.rt;
   const ModelConfig& config = pass.config();
+  const DType type = pass.context.activation_type();
   const LayerViews& v = pass.views;
+  const bool few = OnlyLearnedRows(pass.context, batch, pass.layer);
   MatrixView d_attention = pass.Act(pass.buffers.d_attention, config.query_size());
   const bool more = pass.NeedsInputOf(Projection::kO);
   const ConstMatrixView d_output =
-      OutputGradientOf(pass, pass.weights().attention_output_norm, v.attention_output, d_residual);
+      OutputGradientOf(pass, pass.weights().attention_output_norm, v.attention_output, d_stream);
   pass.Backward({{Projection::kO, d_output}}, v.attention, more ? &d_attention : nullptr);
   if (!more) return;
 
+  const int64_t rows = d_residual.rows;
   const MatrixView d_q = pass.Act(pass.buffers.d_q, config.query_size());
-  const MatrixView d_k = pass.Act(pass.buffers.d_k, config.key_value_size());
-  const MatrixView d_v = pass.Act(pass.buffers.d_v, config.key_value_size());
+  const MatrixView d_k = pass.buffers.d_k.View(type, rows, config.key_value_size());
+  const MatrixView d_v = pass.buffers.d_v.View(type, rows, config.key_value_size());
+  if (few) {  // keys that no learned row sees
+    std::memset(d_k.data, 0, static_cast<size_t>(rows * d_k.cols * d_k.element_bytes()));
+    std::memset(d_v.data, 0, static_cast<size_t>(rows * d_v.cols * d_v.element_bytes()));
+  }
   const float* log_sum_exp = pass.Fp32(pass.activations.log_sum_exp, config.num_attention_heads).f32();
-  AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q, SegmentsOf(batch, v), v.attention, log_sum_exp,
-                    d_attention, d_q, d_k, d_v);
-  HeadsBackward(pass, at, pass.weights().q_norm, v.q_projected, d_q);
+  AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q, few ? LearnedSegmentsOf(batch, v) : SegmentsOf(batch, v),
+                    v.attention, log_sum_exp, d_attention, d_q, d_k, d_v);
+  HeadsBackward(pass, few ? GatherRows(at, batch.learned_rows) : at, pass.weights().q_norm, v.q_projected, d_q);
   HeadsBackward(pass, at, pass.weights().k_norm, v.k_projected, d_k);
 
-  const MatrixView residual = pass.Fp32(pass.activations.residual, config.hidden_size);
+  const MatrixView residual = pass.activations.residual.View(DType::kF32, rows, config.hidden_size);
+  const MatrixView normed = pass.buffers.normed.View(type, rows, config.hidden_size);
   const Norm& norm = pass.weights().input_norm;
-  NormForward(pass.context, norm, residual, v.normed);
-  MatrixView d_normed = pass.Fp32(pass.buffers.d_normed, config.hidden_size);
+  NormForward(pass.context, norm, residual, normed);
+  const MatrixView d_normed = pass.buffers.d_normed.View(DType::kF32, rows, config.hidden_size);
   const bool below = pass.NeedsInputOf(Projection::kQ);
-  pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, v.normed,
-                below ? &d_normed : nullptr);
-  if (below) NormBackward(pass.context, norm, residual, d_normed, d_residual, true);
+  InputsBackward(pass, batch, few, normed, d_q, d_k, d_v, below, d_normed);
+  if (!below) return;
+  if (few) AddToRows(rt, d_stream, batch.learned_rows, d_residual);
+  NormBackward(pass.context, norm, residual, d_normed, d_residual, true);
 }
 
 }  // namespace
 
 void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
-                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
-                   std::span<float> gradients) {
-  const LayerPass pass{context,  layer, activations, buffers, ViewsOf(context, activations, buffers, d_residual.rows),
-                       gradients};
-  if (FeedForwardBackward(pass, d_residual)) AttentionBlockBackward(pass, batch, at, d_residual);
+                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_stream,
+                   MatrixView d_residual, std::span<float> gradients) {
+  LayerViews views = ViewsOf(context, activations, buffers, d_residual.rows);
+  if (OnlyLearnedRows(context, batch, layer)) views = LearnedViewsOf(views, buffers, d_stream.rows);
+  const LayerPass pass{context, layer, activations, buffers, views, gradients};
+  if (FeedForwardBackward(pass, d_stream)) AttentionBlockBackward(pass, batch, at, d_stream, d_residual);
 }
 
 }  // namespace hew

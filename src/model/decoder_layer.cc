@@ -1,5 +1,7 @@
 #include "model/decoder_layer.h"
 
+#include <cstring>
+
 #include "kernels/ops.h"
 
 namespace hew {
@@ -71,23 +73,89 @@ void RotateHeads(const DecoderContext& context, int64_t layer, const RowPosition
        inverse, x);
 }
 
+LayerViews FirstRows(const LayerViews& views, int64_t rows) {
+  LayerViews first = views;
+  for (MatrixView* v : {&first.q_projected, &first.k_projected, &first.q, &first.attention, &first.k, &first.v, &first.gate,
+                        &first.up, &first.activated, &first.normed, &first.attention_output, &first.feed_forward_output}) {
+    if (v->rows > rows) *v = v->Rows(0, rows);
+  }
+  return first;
+}
+
+void GatherRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y) {
+  HEW_CHECK(x.dtype == y.dtype && x.cols == y.cols && y.rows == static_cast<int64_t>(rows.size()));
+  const auto bytes = static_cast<size_t>(x.cols * y.element_bytes());
+  rt.pool->ParallelFor(y.rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto from = static_cast<int64_t>(rows[static_cast<size_t>(i)]) * x.stride * y.element_bytes();
+      std::memcpy(y.Rows(i, 1).data, static_cast<const std::byte*>(x.data) + from, bytes);
+    }
+  });
+}
+
+void AddToRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y) {
+  HEW_CHECK(x.dtype == DType::kF32 && y.dtype == DType::kF32 && x.cols == y.cols && x.rows == static_cast<int64_t>(rows.size()));
+  rt.pool->ParallelFor(x.rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* from = x.f32(i);
+      float* to = y.f32(rows[static_cast<size_t>(i)]);
+      for (int64_t c = 0; c < x.cols; ++c) to[c] += from[c];
+    }
+  });
+}
+
+RowPositions GatherRows(const RowPositions& at, std::span<const int32_t> rows) {
+  RowPositions kept;
+  for (const int32_t row : rows) {
+    kept.positions.push_back(at.positions[static_cast<size_t>(row)]);
+    kept.rope_rows.push_back(at.rope_rows[static_cast<size_t>(row)]);
+  }
+  return kept;
+}
+
+namespace {
+
+// From what q_proj or k_proj gave to rotated heads.
+void FinishHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, const Norm& norm, MatrixView projected,
+                 MatrixView heads) {
+  const int64_t d = context.model.config.head_dim;
+  if (context.model.config.qk_norm) NormForward(context, norm, HeadsAsRows(projected, d), HeadsAsRows(heads, d));
+  RotateHeads(context, layer, at, false, heads);
+}
+
+MatrixView QueryOutput(const DecoderContext& context, const LayerViews& views) {
+  return context.model.config.qk_norm ? views.q_projected : views.q;
+}
+MatrixView KeyOutput(const DecoderContext& context, const LayerViews& views) {
+  return context.model.config.qk_norm ? views.k_projected : views.k;
+}
+
+}  // namespace
+
 void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
                      const LayerViews& views, ProjectionScratch& scratch) {
-  const ModelConfig& config = context.model.config;
   const LayerWeights& weights = WeightsOf(context, layer);
   NormForward(context, weights.input_norm, residual, views.normed);
-  ProjectionForward(context, layer, Projection::kQ, views.normed, config.qk_norm ? views.q_projected : views.q, false,
-                    scratch);
-  ProjectionForward(context, layer, Projection::kK, views.normed, config.qk_norm ? views.k_projected : views.k, false,
-                    scratch);
-  ProjectionForward(context, layer, Projection::kV, views.normed, views.v, false, scratch);
-  if (config.qk_norm) {
-    const int64_t d = config.head_dim;
-    NormForward(context, weights.q_norm, HeadsAsRows(views.q_projected, d), HeadsAsRows(views.q, d));
-    NormForward(context, weights.k_norm, HeadsAsRows(views.k_projected, d), HeadsAsRows(views.k, d));
-  }
-  RotateHeads(context, layer, at, false, views.q);
-  RotateHeads(context, layer, at, false, views.k);
+  const ProjectionOutput group[] = {
+      {Projection::kQ, QueryOutput(context, views)}, {Projection::kK, KeyOutput(context, views)}, {Projection::kV, views.v}};
+  ProjectionForward(context, layer, group, views.normed, false, scratch);
+  FinishHeads(context, layer, at, weights.q_norm, views.q_projected, views.q);
+  FinishHeads(context, layer, at, weights.k_norm, views.k_projected, views.k);
+}
+
+void KeysAndValues(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
+                   const LayerViews& views, ProjectionScratch& scratch) {
+  const LayerWeights& weights = WeightsOf(context, layer);
+  NormForward(context, weights.input_norm, residual, views.normed);
+  const ProjectionOutput group[] = {{Projection::kK, KeyOutput(context, views)}, {Projection::kV, views.v}};
+  ProjectionForward(context, layer, group, views.normed, false, scratch);
+  FinishHeads(context, layer, at, weights.k_norm, views.k_projected, views.k);
+}
+
+void Queries(const DecoderContext& context, int64_t layer, const RowPositions& at, const LayerViews& views,
+             ProjectionScratch& scratch) {
+  ProjectionForward(context, layer, Projection::kQ, views.normed, QueryOutput(context, views), false, scratch);
+  FinishHeads(context, layer, at, WeightsOf(context, layer).q_norm, views.q_projected, views.q);
 }
 
 void AttentionOutput(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
@@ -109,9 +177,8 @@ void FeedForward(const DecoderContext& context, int64_t layer, const LayerViews&
                  ProjectionScratch& scratch) {
   const LayerWeights& weights = WeightsOf(context, layer);
   NormForward(context, weights.feed_forward_norm, residual, views.normed);
-  if (context.model.config.gated)
-    ProjectionForward(context, layer, Projection::kGate, views.normed, views.gate, false, scratch);
-  ProjectionForward(context, layer, Projection::kUp, views.normed, views.up, false, scratch);
+  const ProjectionOutput group[] = {{Projection::kUp, views.up}, {Projection::kGate, views.gate}};
+  ProjectionForward(context, layer, std::span(group).first(context.model.config.gated ? 2 : 1), views.normed, false, scratch);
   ActivateFeedForward(context, views);
   AddToResidual(context, layer, Projection::kDown, views.activated, weights.feed_forward_output_norm,
                 views.feed_forward_output, residual, scratch);

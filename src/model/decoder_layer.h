@@ -43,9 +43,22 @@ void Embed(const DecoderContext& context, std::span<const int32_t> ids, const Ro
 // Rotates q or k, or back; nothing in a layer without rotary positions.
 void RotateHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, bool inverse, MatrixView x);
 
-// q, k, v from the residual stream [rows, hidden_size], fp32.
+// The first `rows` rows of every view.
+LayerViews FirstRows(const LayerViews& views, int64_t rows);
+// Row i of y is row rows[i] of x, or is added to it.
+void GatherRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y);
+void AddToRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y);
+RowPositions GatherRows(const RowPositions& at, std::span<const int32_t> rows);
+
+// q, k, v from the residual stream [rows, hidden_size], fp32; its norm stays in views.normed.
 void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
                      const LayerViews& views, ProjectionScratch& scratch);
+// The same in two parts, for a last layer of which few rows are asked: keys and values of all rows; and queries of those rows
+// whose norms are in views.normed.
+void KeysAndValues(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
+                   const LayerViews& views, ProjectionScratch& scratch);
+void Queries(const DecoderContext& context, int64_t layer, const RowPositions& at, const LayerViews& views,
+             ProjectionScratch& scratch);
 // residual += o_proj(attention), or the norm of that.
 void AttentionOutput(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
                      ProjectionScratch& scratch);

@@ -47,33 +47,77 @@ RowPositions PositionsOf(const ModelConfig& config, const PackedBatch& batch) {
   return at;
 }
 
-// Layers from `first_kept` on keep their activations. Returns the residual stream after the last layer.
+// Layers from `first_kept` on keep what their backward pass needs. Returns the residual stream of the learned rows after the last.
+// `frozen`, if not null, knows or learns the stream before `first_kept`.
 MatrixView Forward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t first_kept,
-                   TrainingWorkspace::Buffers& buffers) {
+                   FrozenStream* frozen, TrainingWorkspace::Buffers& buffers) {
   const Runtime& rt = context.rt;
   const ModelConfig& config = context.model.config;
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(batch.ids.size()), learned_rows = static_cast<int64_t>(batch.learned_rows.size());
   if (first_kept < config.num_hidden_layers && buffers.layers.size() < context.model.layers.size()) {
     buffers.layers.resize(context.model.layers.size());
   }
-  const MatrixView residual = buffers.residual.View(DType::kF32, rows, config.hidden_size);
-  Embed(context, batch.ids, at, residual);
-  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
-    const bool kept = l >= first_kept;
-    LayerActivations& layer = kept ? buffers.layers[static_cast<size_t>(l)] : buffers.passing;
-    const LayerViews views = ViewsOf(context, layer, buffers, rows);
-    if (kept) CopyOrAdd(rt, residual, layer.residual.View(DType::kF32, rows, config.hidden_size), false);
-    AttentionInputs(context, l, residual, at, views, buffers.projections);
-    float* log_sum_exp = kept ? layer.log_sum_exp.View(DType::kF32, rows, config.num_attention_heads).f32() : nullptr;
-    AttentionForward(rt, AttentionShapeOf(config, l), views.q, SegmentsOf(batch, views), views.attention, log_sum_exp);
-    AttentionOutput(context, l, views, residual, buffers.projections);
-    if (kept) CopyOrAdd(rt, residual, layer.middle.View(DType::kF32, rows, config.hidden_size), false);
-    FeedForward(context, l, views, residual, buffers.projections);
+  MatrixView stream = buffers.residual.View(DType::kF32, rows, config.hidden_size);
+  if (first_kept == 0 || first_kept >= config.num_hidden_layers) frozen = nullptr;
+  const bool known = frozen && frozen->Load(batch, stream);
+  if (!known) Embed(context, batch.ids, at, stream);
+  for (int64_t l = known ? first_kept : 0; l < config.num_hidden_layers; ++l) {
+    if (l == first_kept && frozen && !known) frozen->Save(batch, stream);
+    const bool keep = l >= first_kept, stored = keep && context.techniques.stored_activations;
+    LayerActivations& own = keep ? buffers.layers[static_cast<size_t>(l)] : buffers.passing;
+    if (keep && !stored) CopyOrAdd(rt, stream, own.residual.View(DType::kF32, rows, config.hidden_size), false);
+    stream = LayerForward(context, batch, at, l, stored, stored ? own : buffers.passing, stream, buffers);
   }
-  return residual;
+  if (OnlyLearnedRows(context, batch, config.num_hidden_layers - 1)) return stream;
+  const MatrixView learned = buffers.learned.View(DType::kF32, learned_rows, config.hidden_size);
+  GatherRows(rt, stream, batch.learned_rows, learned);
+  return learned;
+}
+
+// What was not stored: the layer's forward pass once more, from the stream that it began with.
+LayerActivations& Again(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
+                        TrainingWorkspace::Buffers& buffers) {
+  LayerActivations& own = buffers.layers[static_cast<size_t>(layer)];
+  if (context.techniques.stored_activations) return own;
+  const auto rows = static_cast<int64_t>(batch.ids.size()), hidden = context.model.config.hidden_size;
+  const MatrixView stream = buffers.residual.View(DType::kF32, rows, hidden);
+  CopyOrAdd(context.rt, own.residual.View(DType::kF32, rows, hidden), stream, false);
+  LayerForward(context, batch, at, layer, true, buffers.passing, stream, buffers);
+  return buffers.passing;
 }
 
 }  // namespace
+
+MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
+                        bool keep, LayerActivations& activations, MatrixView residual,
+                        TrainingWorkspace::Buffers& buffers) {
+  const Runtime& rt = context.rt;
+  const ModelConfig& config = context.model.config;
+  if (keep) CopyOrAdd(rt, residual, activations.residual.View(DType::kF32, residual.rows, residual.cols), false);
+  LayerViews views = ViewsOf(context, activations, buffers, residual.rows);
+  MatrixView stream = residual;
+  std::vector<AttentionSegment> segments;
+  if (OnlyLearnedRows(context, batch, layer)) {
+    KeysAndValues(context, layer, residual, at, views, buffers.projections);
+    const std::vector<int32_t>& learned = batch.learned_rows;
+    const ConstMatrixView normed = views.normed;
+    stream = buffers.learned.View(DType::kF32, static_cast<int64_t>(learned.size()), config.hidden_size);
+    views = LearnedViewsOf(views, buffers, stream.rows);
+    GatherRows(rt, residual, learned, stream);
+    GatherRows(rt, normed, learned, views.normed);
+    Queries(context, layer, GatherRows(at, learned), views, buffers.projections);
+    segments = LearnedSegmentsOf(batch, views);
+  } else {
+    AttentionInputs(context, layer, residual, at, views, buffers.projections);
+    segments = SegmentsOf(batch, views);
+  }
+  float* log_sum_exp = keep ? activations.log_sum_exp.View(DType::kF32, stream.rows, config.num_attention_heads).f32() : nullptr;
+  AttentionForward(rt, AttentionShapeOf(config, layer), views.q, segments, views.attention, log_sum_exp);
+  AttentionOutput(context, layer, views, stream, buffers.projections);
+  if (keep) CopyOrAdd(rt, stream, activations.middle.View(DType::kF32, stream.rows, stream.cols), false);
+  FeedForward(context, layer, views, stream, buffers.projections);
+  return stream;
+}
 
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
@@ -84,14 +128,22 @@ LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapte
   TrainingWorkspace own;
   TrainingWorkspace::Buffers& buffers = (workspace ? *workspace : own).buffers();
   const LoraAdapter* const adapters[] = {&adapter};
-  const DecoderContext context{rt, model, adapters, &dropout};
-  const int64_t lowest = adapter.modules.empty() ? model.config.num_hidden_layers : adapter.lowest_layer();
+  const TrainingTechniques techniques = workspace ? workspace->techniques : TrainingTechniques();
+  const DecoderContext context{rt, model, adapters, &dropout, techniques};
+  const int64_t layers = model.config.num_hidden_layers;
+  const int64_t lowest = adapter.modules.empty() ? layers : adapter.lowest_layer();
   const RowPositions at = PositionsOf(model.config, batch);
-  const MatrixView residual = Forward(context, batch, at, lowest, buffers);
-  const MatrixView d_residual = buffers.d_residual.View(DType::kF32, residual.rows, residual.cols);
-  const LossSum loss = HeadLoss(context, batch, residual, gradient_scale, &d_residual, buffers);
-  for (int64_t l = model.config.num_hidden_layers - 1; l >= lowest; --l) {
-    LayerBackward(context, batch, at, l, buffers.layers[static_cast<size_t>(l)], buffers, d_residual, gradients);
+  const MatrixView learned = Forward(context, batch, at, techniques.lowest_layer ? lowest : 0,
+                                     workspace ? workspace->frozen : nullptr, buffers);
+  const MatrixView d_learned = buffers.d_learned.View(DType::kF32, learned.rows, learned.cols);
+  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers);
+  const MatrixView d_residual = buffers.d_residual.View(DType::kF32, static_cast<int64_t>(batch.ids.size()), learned.cols);
+  std::memset(d_residual.data, 0, static_cast<size_t>(d_residual.rows * d_residual.cols) * sizeof(float));
+  const bool few = OnlyLearnedRows(context, batch, layers - 1);
+  if (!few) AddToRows(rt, d_learned, batch.learned_rows, d_residual);
+  for (int64_t l = layers - 1; l >= (techniques.lowest_layer ? lowest : 0); --l) {
+    LayerActivations& activations = Again(context, batch, at, l, buffers);
+    LayerBackward(context, batch, at, l, activations, buffers, few && l + 1 == layers ? d_learned : d_residual, d_residual, gradients);
   }
   return loss;
 }
@@ -105,10 +157,10 @@ LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, 
   TrainingWorkspace::Buffers& buffers = (workspace ? *workspace : own).buffers();
   std::span<const LoraAdapter* const> adapters;
   if (adapter) adapters = {&adapter, 1};
-  const DecoderContext context{rt, model, adapters};
-  const MatrixView residual =
-      Forward(context, batch, PositionsOf(model.config, batch), model.config.num_hidden_layers, buffers);
-  const LossSum loss = HeadLoss(context, batch, residual, 1, nullptr, buffers);
+  const DecoderContext context{rt, model, adapters, nullptr, workspace ? workspace->techniques : TrainingTechniques()};
+  const MatrixView learned =
+      Forward(context, batch, PositionsOf(model.config, batch), model.config.num_hidden_layers, nullptr, buffers);
+  const LossSum loss = HeadLoss(context, batch, learned, 1, nullptr, buffers);
   if (token_losses) *token_losses = buffers.losses;
   return loss;
 }

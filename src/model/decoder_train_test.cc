@@ -159,6 +159,81 @@ TEST(Training, OnlyTheUpperLayerAdapted) {
   CheckFiniteDifferences(rt, model, adapter, SharedPrefixBatch());
 }
 
+// Some rows of each document are learned, with gaps between them, and none of the prefix or of the last document.
+PackedBatch FewLearnedBatch() {
+  const PackedBatch all = SharedPrefixBatch();
+  PackedBatch batch = all;
+  batch.learned_rows.clear(), batch.targets.clear(), batch.weights.clear();
+  for (size_t i = 0; i < all.learned_rows.size(); ++i) {
+    const int32_t row = all.learned_rows[i];
+    if (row < all.segments[1].begin || row >= all.segments[3].begin || row % 4 == 3) continue;
+    batch.learned_rows.push_back(row);
+    batch.targets.push_back(all.targets[i]);
+    batch.weights.push_back(all.weights[i]);
+  }
+  return batch;
+}
+
+TEST(Training, GradientIsTheSlopeOfTheLossWhereFewRowsAreLearned) {
+  const ThreadPool pool(2);
+  const Runtime rt{&pool, BestIsa(), Precision::kFp32};
+  const Model model = TinyModel(pool, {DType::kF32, DType::kQ8_0});
+  LoraConfig config;
+  config.rank = 3;
+  config.alpha = 4;
+  CheckFiniteDifferences(rt, model, RandomAdapter(rt, config, model, 6), FewLearnedBatch());
+}
+
+double RelativeDistance(std::span<const float> a, std::span<const float> b) {
+  std::vector<float> difference;
+  for (size_t i = 0; i < a.size(); ++i) difference.push_back(a[i] - b[i]);
+  return NormOf(difference) / NormOf(b);
+}
+
+// Each technique only saves: without it the loss has the same bits, and the gradients too, but where fewer rows are summed.
+TEST(Training, TechniquesChangeNothing) {
+  const ThreadPool pool(2);
+  for (const test::Variation& variation : test::Variations()) {
+    const Model model = TinyModel(pool, {DType::kQ4_1, DType::kQ8_0}, 3, variation.change);
+    for (const Runtime& rt : AllRuntimes(pool)) {
+      for (const bool upper_only : {false, true}) {
+        LoraConfig config;
+        config.rank = 3;
+        LoraAdapter adapter = RandomAdapter(rt, config, model, 6);
+        if (upper_only) std::erase_if(adapter.modules, [](const LoraModule& m) { return m.layer == 0; });
+        const PackedBatch batch = FewLearnedBatch();
+        const auto run = [&](const TrainingTechniques& techniques, std::vector<float>* gradients) {
+          TrainingWorkspace workspace;
+          workspace.techniques = techniques;
+          gradients->assign(adapter.parameters.size(), 0);
+          const LossSum loss = LossAndGradients(rt, model, adapter, batch, {}, 1, *gradients, &workspace);
+          EXPECT_EQ(Loss(rt, model, &adapter, batch, nullptr, &workspace).loss, loss.loss);
+          return loss.loss;
+        };
+        std::vector<float> expected, found;
+        const double loss = run({}, &expected);
+        const std::string where = variation.name + std::string(" ") + Describe(rt) + (upper_only ? " upper" : " all");
+        TrainingTechniques without;
+        without.chunked_loss = false;
+        EXPECT_EQ(run(without, &found), loss) << where;
+        EXPECT_EQ(found, expected) << "chunked loss, " << where;
+        without = {};
+        without.stored_activations = false;
+        EXPECT_EQ(run(without, &found), loss) << where;
+        EXPECT_EQ(found, expected) << "stored activations, " << where;
+        without = {};
+        without.lowest_layer = false;
+        EXPECT_EQ(run(without, &found), loss) << where;
+        EXPECT_EQ(found, expected) << "lowest layer, " << where;
+        without = {};
+        without.learned_rows = false;
+        EXPECT_EQ(run(without, &found), loss) << where;
+        EXPECT_LT(RelativeDistance(found, expected), rt.bf16() ? 2e-2 : 1e-5) << "learned rows, " << where;
+      }
+    }
+  }
+}
+
 TEST(Training, SharedPrefixIsTheSameAsRepeatingIt) {
   const ThreadPool pool(2);
   const Model model = TinyModel(pool, {DType::kQ8_0});

@@ -127,7 +127,7 @@ class Loader {
     const size_t row_bytes = bytes.size() / static_cast<size_t>(tensor.shape[0]);
     for (const ModelPart& part : tensor.parts) {
       const size_t size = static_cast<size_t>(part.rows) * row_bytes;
-      auto weight = MakeWeight(*rt_.pool, entry->dtype, part.rows, cols, bytes.substr(0, size), RowMap(part));
+      auto weight = MakeWeight(*rt_.pool, entry->dtype, part.rows, cols, bytes.substr(0, size), RowMap(part), &arena_);
       if (!weight) return wrong(std::move(weight).error());
       MatrixOf(model_, part) = *std::move(weight);
       bytes.remove_prefix(size);
@@ -167,6 +167,7 @@ class Loader {
   const Runtime& rt_;
   const TensorSource& source_;
   Model& model_;
+  BufferArena arena_;
   std::set<std::string> used_;
 };
 

@@ -102,7 +102,9 @@ Result<LoraAdapter> LoraAdapter::Create(const Runtime& rt, const LoraConfig& con
     size += static_cast<size_t>(count);
     return at;
   };
-  for (int64_t layer = 0; layer < base.config.num_hidden_layers; ++layer) {
+  const int64_t end = config.end_layer < 0 ? base.config.num_hidden_layers : config.end_layer;
+  HEW_CHECK(config.first_layer >= 0 && config.first_layer < end && end <= base.config.num_hidden_layers);
+  for (int64_t layer = config.first_layer; layer < end; ++layer) {
     for (Projection p : kProjections) {
       if (!base.config.Has(p)) continue;
       if (std::find(config.targets.begin(), config.targets.end(), p) == config.targets.end()) continue;

@@ -19,6 +19,7 @@ struct LoraConfig {
   double dropout = 0;  // on the adapter's input, in training only
   bool rslora = false, dora = false;
   std::vector<Projection> targets = {kProjections.begin(), kProjections.end()};
+  int64_t first_layer = 0, end_layer = -1;  // the layers that Create adapts; -1: to the last
   std::string base_model_name;
 
   double Scale(int64_t module_rank, double module_alpha) const;  // alpha / r, or alpha / sqrt(r)

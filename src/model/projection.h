@@ -18,6 +18,7 @@ struct DecoderContext {
   const Model& model;
   std::span<const LoraAdapter* const> adapters;
   const DropoutState* dropout = nullptr;  // null: none (serving, evaluation)
+  TrainingTechniques techniques = {};
 
   DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
 };

@@ -24,7 +24,7 @@ size_t TrainingWorkspace::Buffers::bytes() const {
   for (const LayerActivations& layer : layers) sum += layer.bytes();
   for (const Scratch* s :
        {&residual, &normed, &activated, &d_residual, &d_output, &d_normed, &d_activated, &d_attention, &d_q, &d_k, &d_v,
-        &learned, &d_learned, &learned_normed, &d_learned_normed, &logits}) {
+        &query_normed, &d_query_normed, &learned, &d_learned, &learned_normed, &d_learned_normed, &logits}) {
     sum += s->bytes();
   }
   return sum;
@@ -54,6 +54,40 @@ LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, Train
   views.activated = buffers.activated.View(type, rows, config.intermediate_size);
   views.normed = buffers.normed.View(type, rows, config.hidden_size);
   return views;
+}
+
+bool OnlyLearnedRows(const DecoderContext& context, const PackedBatch& batch, int64_t layer) {
+  return context.techniques.learned_rows && layer + 1 == context.model.config.num_hidden_layers &&
+         batch.learned_rows.size() < batch.ids.size();
+}
+
+LayerViews LearnedViewsOf(const LayerViews& all, TrainingWorkspace::Buffers& buffers, int64_t learned) {
+  LayerViews views = FirstRows(all, learned);
+  views.k = all.k;
+  views.v = all.v;
+  views.k_projected = all.k_projected;
+  views.normed = buffers.query_normed.View(all.normed.dtype, learned, all.normed.cols);
+  return views;
+}
+
+std::vector<AttentionSegment> LearnedSegmentsOf(const PackedBatch& batch, const LayerViews& views) {
+  const std::vector<AttentionSegment> documents = SegmentsOf(batch, views);
+  std::vector<AttentionSegment> segments;
+  size_t document = 0;
+  for (size_t i = 0; i < batch.learned_rows.size(); ++i) {
+    const int64_t row = batch.learned_rows[i];
+    while (row >= documents[document].query_begin + documents[document].query_rows) ++document;
+    const AttentionSegment& d = documents[document];
+    const bool goes_on = i > 0 && batch.learned_rows[i - 1] + 1 == row && row > d.query_begin;
+    if (!goes_on) {
+      segments.push_back(d);
+      segments.back().query_begin = static_cast<int64_t>(i);
+      segments.back().query_rows = 0;
+      segments.back().position = d.position + row - d.query_begin;
+    }
+    ++segments.back().query_rows;
+  }
+  return segments;
 }
 
 std::vector<AttentionSegment> SegmentsOf(const PackedBatch& batch, const LayerViews& views) {

@@ -9,7 +9,8 @@
 
 namespace hew {
 
-// What the backward pass of one layer reads. Norms, act(gate) * up and LoRA's x A' are made again from these.
+// What the backward pass of one layer reads. Where only learned rows go through the last layer (OnlyLearnedRows), all but residual,
+// k and v have those rows alone. Norms, act(gate) * up and LoRA's x A' are made again from these.
 struct LayerActivations {
   Scratch residual;                  // [rows, hidden_size] fp32: the layer's input
   Scratch middle;                    // [rows, hidden_size] fp32: after attention
@@ -24,7 +25,8 @@ struct LayerActivations {
 };
 
 struct TrainingWorkspace::Buffers {
-  std::vector<LayerActivations> layers;  // of the layers that the backward pass reaches
+  std::vector<LayerActivations> layers;  // of the layers that the backward pass reaches; without stored activations only the
+                                         // residual stream
   LayerActivations passing;              // of the others: used again by each
 
   Scratch residual;   // [rows, hidden_size] fp32
@@ -39,7 +41,9 @@ struct TrainingWorkspace::Buffers {
   Scratch d_attention, d_q;  // [rows, query_size] act
   Scratch d_k, d_v;          // [rows, key_value_size] act
 
-  Scratch learned;           // [learned, hidden_size] fp32: final hidden rows whose next token is learned
+  Scratch query_normed;      // [learned, hidden_size] act: the last layer's norms of the rows that ask
+  Scratch d_query_normed;    // [learned, hidden_size] fp32
+  Scratch learned;           // [learned, hidden_size] fp32: residual stream of the rows whose next token is learned
   Scratch d_learned;         // [learned, hidden_size] fp32
   Scratch learned_normed;    // [learned, hidden_size] act
   Scratch d_learned_normed;  // [chunk, hidden_size] fp32
@@ -54,21 +58,35 @@ struct TrainingWorkspace::Buffers {
 // Rows of logits made at a time: some 32 MB of them, whatever the vocabulary.
 int64_t LogitChunkRows(int64_t vocab_size);
 
-// The views of a layer's activations that the forward steps write.
+// Whether layer `layer` works on the learned rows alone, keys and values aside.
+bool OnlyLearnedRows(const DecoderContext& context, const PackedBatch& batch, int64_t layer);
+
+// The views of a layer's activations that the forward steps write, for all rows; and for the learned rows of the last layer,
+// beside keys and values of all.
 LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers,
                    int64_t rows);
+LayerViews LearnedViewsOf(const LayerViews& all, TrainingWorkspace::Buffers& buffers, int64_t learned);
 
-// The batch's documents as attention sees them, over one layer's keys and values.
+// The batch's documents as attention sees them, over one layer's keys and values; and the learned rows' part of them, each
+// run of neighbours a segment.
 std::vector<AttentionSegment> SegmentsOf(const PackedBatch& batch, const LayerViews& views);
+std::vector<AttentionSegment> LearnedSegmentsOf(const PackedBatch& batch, const LayerViews& views);
 
-// Losses of the learned rows, from the residual stream after the last layer [rows, hidden_size]. With d_residual, its
-// gradient is written there: gradient_scale * d(loss sum).
-LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView residual,
-                 float gradient_scale, const MatrixView* d_residual, TrainingWorkspace::Buffers& buffers);
+// One layer of the forward pass on the residual stream [rows, hidden_size]; with `keep`, what its backward pass reads stays in
+// `activations`. Returns the stream after it: the same memory, or that of the learned rows alone.
+MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
+                        bool keep, LayerActivations& activations, MatrixView residual,
+                        TrainingWorkspace::Buffers& buffers);
 
-// Turns the gradient of a layer's output into that of its input, in place, and adds the adapter's gradients.
+// Losses of the learned rows from their residual stream after the last layer, `learned` [learned, hidden_size]. With d_learned,
+// its gradient is written there: gradient_scale * d(loss sum).
+LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView learned, float gradient_scale,
+                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers);
+
+// From the gradient of a layer's output, d_stream, to that of its input, d_residual (the same memory, unless only learned rows
+// went through); adds the adapter's gradients.
 void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
-                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_residual,
-                   std::span<float> gradients);
+                   LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_stream,
+                   MatrixView d_residual, std::span<float> gradients);
 
 }  // namespace hew

@@ -13,10 +13,11 @@ struct Sum {
   int64_t adapted_weights = 0;
 };
 
-Sum SumOf(const ModelConfig& config, const LoraConfig& lora) {
+// Of all projections, or of k_proj and v_proj alone.
+Sum SumOf(const ModelConfig& config, const LoraConfig& lora, bool keys_and_values_only) {
   Sum sum;
   for (Projection p : kProjections) {
-    if (!config.Has(p)) continue;
+    if (!config.Has(p) || (keys_and_values_only && p != Projection::kK && p != Projection::kV)) continue;
     const auto [out, in] = ProjectionShape(config, p);
     sum.weights += out * in;
     if (std::find(lora.targets.begin(), lora.targets.end(), p) == lora.targets.end()) continue;
@@ -27,9 +28,25 @@ Sum SumOf(const ModelConfig& config, const LoraConfig& lora) {
   return sum;
 }
 
+// Of one row through these projections, there and back.
+double BlockFlops(const LoraConfig& lora, const Sum& sum) {
+  // Forward y = W x and backward d_x = W' d_y: two flops per weight each. DoRA makes its product again in the backward
+  // pass; under dropout the frozen part stands beside the dropped one, in both directions.
+  double flops = 4.0 * static_cast<double>(sum.weights);
+  if (lora.dora) {
+    const auto adapted = static_cast<double>(sum.adapted_weights);
+    flops += 2 * adapted;
+    if (lora.dropout > 0) flops += 2 * 2 * adapted + 2 * adapted;
+  }
+  // h = A x (forward, and again backward), dA and d_x from d_h: 8 r in; y += B h, d_h and dB: 6 r out.
+  const auto rank = static_cast<double>(lora.rank);
+  return flops + rank * (8.0 * static_cast<double>(sum.adapted_in) + 6.0 * static_cast<double>(sum.adapted_out));
+}
+
 }  // namespace
 
-int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows) {
+int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows,
+                      const TrainingTechniques& techniques) {
   constexpr int64_t kF32Bytes = 4;
   const int64_t act = bf16 ? 2 : 4, hidden = config.hidden_size, query = config.query_size();
   const int64_t key_value = config.key_value_size(), intermediate = config.intermediate_size;
@@ -44,33 +61,30 @@ int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf
                    2 * intermediate * act + (2 * query + 2 * key_value) * act;
   // learned, d_learned and learned_normed, as if every row were learned.
   shared += 2 * hidden * kF32Bytes + hidden * act + 2 * kF32Bytes;
+  // query_normed and d_query_normed.
+  shared += hidden * (act + kF32Bytes);
   // LoRA: h and d_h of up to three projections that share an input; dropout's input and its gradient; DoRA's product.
   shared += 6 * lora.rank * act;
   if (lora.dropout > 0) shared += widest * (act + kF32Bytes);
   if (lora.dora) shared += widest * kF32Bytes + 3 * widest * act;
   const int64_t chunk = LogitChunkRows(config.vocab_size) * (config.vocab_size + hidden) * kF32Bytes;
-  return rows * (config.num_hidden_layers * layer + shared) + chunk;
+  const int64_t layers = config.num_hidden_layers;
+  const int64_t stored = techniques.stored_activations ? layers * layer : layers * hidden * kF32Bytes + layer;
+  return rows * (stored + shared) + chunk;
 }
 
 double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share) {
-  const Sum sum = SumOf(config, lora);
-  const auto layers = static_cast<double>(config.num_hidden_layers);
-  const auto rank = static_cast<double>(lora.rank);
-  // Forward y = W x and backward d_x = W' d_y: two flops per weight each. DoRA makes its product again in the backward
-  // pass; under dropout the frozen part stands beside the dropped one, in both directions.
-  double block = 4.0 * static_cast<double>(sum.weights);
-  if (lora.dora) {
-    const auto adapted = static_cast<double>(sum.adapted_weights);
-    block += 2 * adapted;
-    if (lora.dropout > 0) block += 2 * 2 * adapted + 2 * adapted;
-  }
-  // h = A x (forward, and again backward), dA and d_x from d_h: 8 r in; y += B h, d_h and dB: 6 r out.
-  block += rank * (8.0 * static_cast<double>(sum.adapted_in) + 6.0 * static_cast<double>(sum.adapted_out));
+  const Sum sum = SumOf(config, lora, false);
+  const double block = BlockFlops(lora, sum), keys_and_values = BlockFlops(lora, SumOf(config, lora, true));
+  const auto layers = static_cast<double>(config.num_hidden_layers - lora.first_layer);
+  // Of the last layer only keys and values are made for every row, the rest and the head for learned ones.
+  const double last = keys_and_values + head_share * (block - keys_and_values);
   const double head = 4.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
-  // The first layer's q, k and v need no gradient of their input.
+  const double below = 2.0 * static_cast<double>(lora.first_layer * sum.weights);  // forward only
+  // The first adapted layer's q, k and v need no gradient of their input.
   const double spared = 2.0 * static_cast<double>(config.hidden_size) *
                         static_cast<double>(config.query_size() + 2 * config.key_value_size());
-  return layers * block + head_share * head - spared;
+  return below + (layers - 1) * block + last + head_share * head - spared;
 }
 
 }  // namespace hew

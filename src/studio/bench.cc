@@ -29,21 +29,18 @@ std::vector<int32_t> RandomIds(const ModelConfig& config, int64_t count) {
   return ids;
 }
 
-// Weights that one token passes in the decoder's layers, without the head.
-double LayerWeightCount(const ModelConfig& config) {
-  double count = 0;
+// 2 per weight that a token passes, and attention's two products with half the prompt's keys on average; of the last layer only
+// keys and values.
+double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
+  double weights = 0, keys_and_values = 0;
   for (Projection p : kProjections) {
     if (!config.Has(p)) continue;
     const auto [out, in] = ProjectionShape(config, p);
-    count += static_cast<double>(out) * static_cast<double>(in);
+    weights += static_cast<double>(out * in);
+    if (p == Projection::kK || p == Projection::kV) keys_and_values += static_cast<double>(out * in);
   }
-  return count * static_cast<double>(config.num_hidden_layers);
-}
-
-// 2 per weight, and attention's two products with half the prompt's keys on average.
-double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
-  return 2 * LayerWeightCount(config) +
-         2.0 * static_cast<double>(tokens * config.query_size() * config.num_hidden_layers);
+  const auto layers = static_cast<double>(config.num_hidden_layers);
+  return 2 * ((layers - 1) * weights + keys_and_values) + (layers - 1) * 2.0 * static_cast<double>(tokens * config.query_size());
 }
 
 // Weights read for one generated token: everything but the embedding table, which is looked up (unless it is the head).
@@ -93,7 +90,7 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
     cache.Truncate(0);
     for (size_t at = 0; at < prompt.size(); at += 512) {
       const SequenceRows rows{std::span(prompt).subspan(at, std::min<size_t>(512, prompt.size() - at)), &cache};
-      DecoderForward(rt, model, {}, {&rows, 1});
+      DecoderForward(rt, model, {}, {&rows, 1}, at + 512 < prompt.size() ? OutputRows::kNone : OutputRows::kLast);
     }
   });
   results.push_back({fmt::format("prompt {}", settings.prompt_tokens),

@@ -40,7 +40,7 @@ void AddSegment(const TrainingExample& example, int64_t from, int64_t to, Packed
 
 class BatchBuilder {
  public:
-  explicit BatchBuilder(int64_t limit) : limit_(limit) {}
+  BatchBuilder(int64_t limit, bool pack) : limit_(limit), pack_(pack) {}
 
   void AddGroup(std::span<const TrainingExample> examples, const PrefixGroup& group) {
     int64_t prefix_begin = -1;  // of this group in the open batch; -1: not yet in it
@@ -48,19 +48,22 @@ class BatchBuilder {
       const auto& example = examples[static_cast<size_t>(group.examples[k])];
       const int64_t rows = RowsOf(example), own = rows - group.prefix_rows;
       const int64_t needed = prefix_begin >= 0 ? own : rows;
-      if (!open_.ids.empty() && used() + needed > limit_) {
+      if (!open_.ids.empty() && (!pack_ || used() + needed > limit_)) {
         Close();
         prefix_begin = -1;
       }
       if (group.prefix_rows == 0) {
         AddSegment(example, 0, rows, {}, &open_);
+        open_.examples.push_back(group.examples[k]);
         continue;
       }
       if (prefix_begin < 0) {
         prefix_begin = used();
         AddSegment(example, 0, group.prefix_rows, {}, &open_);
+        open_.examples.push_back(-1);
       }
       AddSegment(example, group.prefix_rows, rows, {0, 0, prefix_begin, group.prefix_rows}, &open_);
+      open_.examples.push_back(group.examples[k]);
     }
   }
 
@@ -77,6 +80,7 @@ class BatchBuilder {
   }
 
   int64_t limit_;
+  bool pack_;
   PackedBatch open_;
   std::vector<PackedBatch> batches_;
 };
@@ -144,8 +148,8 @@ std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples
 
 std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
                               const PackOptions& options) {
-  BatchBuilder builder(options.micro_tokens);
-  for (const auto& group : GroupByPrefix(examples, chosen, options.share_prefix)) builder.AddGroup(examples, group);
+  BatchBuilder builder(options.micro_tokens, options.pack);
+  for (const auto& group : GroupByPrefix(examples, chosen, options.share_prefix && options.pack)) builder.AddGroup(examples, group);
   return builder.Finish();
 }
 

@@ -25,6 +25,7 @@ std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
 struct PackOptions {
   int64_t micro_tokens = 1024;  // rows of one batch; an example longer than that gets a batch of its own
   bool share_prefix = true;
+  bool pack = true;  // false: every example has a batch of its own
 };
 
 // Examples that lie behind one copy of the tokens they all begin with.

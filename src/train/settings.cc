@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fmt/ranges.h>
 
 #include "base/shown.h"
 
@@ -32,6 +33,7 @@ const SettingSpec kSpecs[] = {
     {"alpha", &S::alpha, 0, 1e6, false, true, "", "LoRA's alpha (0: twice the rank)"},
     {"dropout", &S::dropout, 0, 0.9, false, true, "", "share of the adapter's inputs dropped while learning"},
     {"targets", &S::targets, 0, 0, false, true, "", "linear layers to adapt: all, or names such as q_proj,v_proj"},
+    {"layers", &S::layers, 0, 0, false, true, "", "layers to adapt: all, last:8, or 20-29 (the first is 0)"},
     {"rslora", &S::rslora, 0, 0, false, true, "", "scale by alpha / sqrt(rank)"},
     {"dora", &S::dora, 0, 0, false, true, "", "learn magnitudes apart from directions"},
     {"lr", &S::lr, 0, 10, true, true, "", "learning rate"},
@@ -47,6 +49,9 @@ const SettingSpec kSpecs[] = {
     {"save_every", &S::save_every, 0, 0, false, false, "", "checkpoint after 60s, 5min or 100steps"},
     {"memory", &S::memory, 0, 0, false, false, "", "bound on memory, such as 2GB"},
     {"micro_tokens", &S::micro_tokens, 0, 1e7, false, false, "", "tokens worked on at once (0: chosen)"},
+    {"without", &S::without, 0, 0, false, true, "",
+     "what makes training fast, left out to measure it: packing, prefix-sharing, learned-rows, chunked-loss, "
+     "stored-activations, lowest-layer, frozen-layers"},
     {"seed", &S::seed, 0, 9e15, false, true, "", "of everything random"},
 };
 
@@ -174,6 +179,10 @@ Status CheckSettings(const TuneSettings& s) {
     return BadInput("batch_tokens: expected at least max_length ({}), found {}", s.max_length, s.batch_tokens);
   }
   HEW_RETURN_IF_ERROR(ParseSaveEvery(s.save_every).map([](const SaveEvery&) {}));
+  for (const std::string& name : s.without) {
+    if (std::find(std::begin(kTechniqueNames), std::end(kTechniqueNames), name) != std::end(kTechniqueNames)) continue;
+    return BadInput("without: expected one of {}, found '{}'", fmt::join(kTechniqueNames, ", "), Shown(name));
+  }
   if (!s.memory.empty()) HEW_RETURN_IF_ERROR(ParseBytes("memory", s.memory).map([](int64_t) {}));
   return {};
 }
@@ -200,6 +209,26 @@ Result<int64_t> ParseBytes(std::string_view field, std::string_view text) {
     return BadInput("{}: expected a size such as 700MB or 2GB, found '{}'", field, text);
   }
   return static_cast<int64_t>(value * factor);
+}
+
+Result<std::pair<int64_t, int64_t>> LayersFromText(std::string_view text, int64_t count) {
+  const auto refuse = [&] {
+    return BadInput("layers: expected all, last:N or FIRST-LAST of {} layers, found '{}'", count, Shown(text));
+  };
+  if (text == "all") return std::pair<int64_t, int64_t>{0, count};
+  int64_t first = 0, last = 0;
+  if (text.starts_with("last:")) {
+    if (!ParseNumber(text.substr(5), &last) || last < 1 || last > count) return refuse();
+    return std::pair{count - last, count};
+  }
+  const size_t dash = text.find('-');
+  if (dash == text.npos || !ParseNumber(text.substr(0, dash), &first) || !ParseNumber(text.substr(dash + 1), &last)) return refuse();
+  if (first < 0 || last < first || last >= count) return refuse();
+  return std::pair{first, last + 1};
+}
+
+bool IsWithout(const TuneSettings& settings, std::string_view technique) {
+  return std::find(settings.without.begin(), settings.without.end(), technique) != settings.without.end();
 }
 
 Result<SaveEvery> ParseSaveEvery(std::string_view text) {

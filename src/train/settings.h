@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct TuneSettings {
   int64_t rank = 16;
   double alpha = 0;  // 0: 2 * rank
   double dropout = 0;
+  std::string layers = "all";                  // or "last:8", or "20-29": see LayersFromText
   std::vector<std::string> targets = {"all"};  // q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj
   bool rslora = false, dora = false;
   double lr = 5e-4;
@@ -45,6 +47,7 @@ struct TuneSettings {
   std::string save_every = "60s";  // "60s", "5min" or "100steps"
   std::string memory;              // "2GB": bound on the whole process; "": no bound
   int64_t micro_tokens = 0;        // rows worked on at once; 0: chosen from `memory`
+  std::vector<std::string> without;  // what makes training fast and is to be left out: see kTechniqueNames
   int64_t seed = 0;
 
   double lora_alpha() const { return alpha > 0 ? alpha : 2.0 * static_cast<double>(rank); }
@@ -84,6 +87,14 @@ nlohmann::ordered_json SettingsToJson(const TuneSettings& settings);
 
 // "700MB", "2GB", "1.5GiB" or plain bytes; errors name `field`.
 Result<int64_t> ParseBytes(std::string_view field, std::string_view text);
+
+// "all", "last:8" or "20-29" of `count` layers: the first and the one past the last. Errors name the setting.
+Result<std::pair<int64_t, int64_t>> LayersFromText(std::string_view text, int64_t count);
+
+// What `without` may name, each exact: `hew tune --without packing` is slower and learns the same.
+inline constexpr std::string_view kTechniqueNames[] = {"packing",      "prefix-sharing",     "learned-rows", "chunked-loss",
+                                                       "stored-activations", "lowest-layer", "frozen-layers"};
+bool IsWithout(const TuneSettings& settings, std::string_view technique);
 
 struct SaveEvery {
   double seconds = 0;  // > 0: by time

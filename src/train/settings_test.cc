@@ -117,5 +117,16 @@ TEST(Settings, SizesAndTimes) {
   EXPECT_FALSE(ParseSaveEvery("1.5steps"));
 }
 
+TEST(Settings, Layers) {
+  using Range = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(*LayersFromText("all", 30), Range(0, 30));
+  EXPECT_EQ(*LayersFromText("last:8", 30), Range(22, 30));
+  EXPECT_EQ(*LayersFromText("20-29", 30), Range(20, 30));
+  EXPECT_EQ(*LayersFromText("0-0", 30), Range(0, 1));
+  for (const char* text : {"", "last:", "last:0", "last:31", "30-30", "5-4", "-1", "1-", "x", "1-2-3"}) {
+    EXPECT_FALSE(LayersFromText(text, 30)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace hew

@@ -53,6 +53,8 @@ Trainer::Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, 
       adapter_(adapter),
       gradient_(adapter->parameters.size()) {
   state_.optimizer = OptimizerState(adapter->parameters.size());
+  workspace_.techniques = plan_.techniques;
+  if (plan_.keep_frozen) workspace_.frozen = &frozen_;
   epoch_steps_ = PlanEpoch(plan_.steps, 0, train_.examples);
   if (eval_) eval_batches_ = Pack(eval_->examples, AllOf(*eval_), plan_.packing);
 }

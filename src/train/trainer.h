@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "model/decoder.h"
 #include "train/checkpoint.h"
+#include "train/frozen_rows.h"
 #include "train/packer.h"
 #include "train/schedule.h"
 #include "train/tune.h"
@@ -18,6 +19,8 @@ namespace hew {
 struct TrainPlan {
   StepPlan steps;
   PackOptions packing;
+  TrainingTechniques techniques;
+  bool keep_frozen = false;  // FrozenRows
   Schedule schedule;  // its total_steps is the run's
   SaveEvery save_every;
   RunIdentity identity;
@@ -72,6 +75,7 @@ class Trainer {
   std::vector<PackedBatch> eval_batches_;
   std::vector<float> gradient_;  // [parameters]
   TrainingWorkspace workspace_;
+  FrozenRows frozen_;
   std::FILE* metrics_ = nullptr;
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iterator>
+#include <tuple>
 
 #include "base/file.h"
 #include "base/progress.h"
@@ -55,6 +56,8 @@ Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
   config.rslora = s.rslora;
   config.dora = s.dora;
   HEW_ASSIGN(config.targets, ParseTargets(s.targets, request.model->config));
+  HEW_ASSIGN(const auto layers, LayersFromText(s.layers, request.model->config.num_hidden_layers));
+  std::tie(config.first_layer, config.end_layer) = layers;
   config.base_model_name = s.base;
   return LoraAdapter::Create(rt, config, *request.model, static_cast<uint64_t>(s.seed));
 }
@@ -71,9 +74,19 @@ DatasetOptions DataOptions(const TuneRequest& request) {
   return options;
 }
 
-// Rows worked on at once: what `memory` leaves room for, at most kMicroTokens unless one row is longer.
+TrainingTechniques TechniquesOf(const TuneSettings& settings) {
+  TrainingTechniques techniques;
+  techniques.learned_rows = !IsWithout(settings, "learned-rows");
+  techniques.chunked_loss = !IsWithout(settings, "chunked-loss");
+  techniques.stored_activations = !IsWithout(settings, "stored-activations");
+  techniques.lowest_layer = !IsWithout(settings, "lowest-layer");
+  return techniques;
+}
+
+// Rows worked on at once: what `memory` leaves room for, at most kMicroTokens unless one row is longer. Where not even the
+// longest row's activations fit, they are not stored but made again.
 Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter,
-                            int64_t longest) {
+                            int64_t longest, TrainingTechniques* techniques) {
   const auto& s = request.settings;
   if (s.micro_tokens > 0) return s.micro_tokens;
   const int64_t most = std::max(kMicroTokens, longest);
@@ -82,8 +95,12 @@ Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const
   // Parameters, gradient, two moments and the best ones; what stands now (model, data) is in the present peak.
   const int64_t fixed = static_cast<int64_t>(PeakRssBytes()) + static_cast<int64_t>(adapter.parameters.size()) * 4 * 4;
   const auto needed = [&](int64_t rows) {
-    return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows);
+    return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows, *techniques);
   };
+  if (needed(longest) > bound && techniques->stored_activations) {
+    techniques->stored_activations = false;
+    Say(request, "memory: too little to store what the backward pass needs: it is computed twice instead");
+  }
   int64_t rows = most;
   while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
   if (needed(rows) > bound) {
@@ -91,6 +108,16 @@ Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const
                     HumanBytes(static_cast<uint64_t>(needed(rows))), longest, HumanBytes(static_cast<uint64_t>(bound)));
   }
   return rows;
+}
+
+// Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than one epoch,
+// no bound on memory, and they take no more than kFrozenBytes.
+bool KeepsFrozen(const TuneRequest& request, const LoraAdapter& adapter, const Dataset& train) {
+  constexpr int64_t kFrozenBytes = int64_t{1} << 30;
+  const TuneSettings& s = request.settings;
+  if (adapter.lowest_layer() == 0 || !s.memory.empty() || IsWithout(s, "frozen-layers") || IsWithout(s, "lowest-layer")) return false;
+  if (s.steps == 0 && s.epochs < 2) return false;
+  return static_cast<int64_t>(train.counts.tokens) * request.model->config.hidden_size * 4 <= kFrozenBytes;
 }
 
 Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval,
@@ -214,9 +241,12 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   plan.folder = settings.out;
   plan.steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
                 settings.batch_tokens * settings.grad_accum};
+  plan.techniques = TechniquesOf(settings);
   HEW_ASSIGN(plan.packing.micro_tokens,
-             MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest)));
-  plan.packing.share_prefix = settings.share_prefix;
+             MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest), &plan.techniques));
+  plan.packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
+  plan.packing.pack = !IsWithout(settings, "packing");
+  plan.keep_frozen = KeepsFrozen(request, adapter, train);
   const int64_t total = TotalSteps(settings, plan.steps, train.examples);
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
   HEW_ASSIGN(plan.save_every, ParseSaveEvery(settings.save_every));

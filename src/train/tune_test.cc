@@ -82,6 +82,46 @@ class TuneTest : public testing::Test {
   std::string folder_, data_;
 };
 
+// What makes training fast changes nothing in what is learned.
+TEST_F(TuneTest, EachTechniqueLearnsTheSame) {
+  TuneRequest all = Request("all");
+  all.settings.layers = "last:1";  // so that there are frozen layers below
+  all.settings.dropout = 0;
+  all.settings.epochs = 3;
+  const auto expected = Run(all);
+  ASSERT_TRUE(expected) << expected.error().message;
+  for (const std::string_view technique : kTechniqueNames) {
+    TuneRequest without = all;
+    without.settings.out = folder_ + "/" + std::string(technique);
+    without.settings.without = {std::string(technique)};
+    const auto found = Run(without);
+    ASSERT_TRUE(found) << technique << ": " << found.error().message;
+    // Other batches, or fewer rows, are other sums.
+    if (technique == "packing" || technique == "prefix-sharing" || technique == "learned-rows") {
+      EXPECT_NEAR(found->train_loss, expected->train_loss, 2e-2 * expected->train_loss) << technique;
+    } else {
+      EXPECT_EQ(Losses(std::string(technique)), Losses("all")) << technique;
+      EXPECT_EQ(File(std::string(technique), "adapter_model.safetensors"), File("all", "adapter_model.safetensors")) << technique;
+    }
+  }
+  EXPECT_THAT(File("all", "adapter_config.json"), HasSubstr("layers_to_transform"));
+  TuneRequest wrong = Request("wrong");
+  wrong.settings.without = {"everything"};
+  const auto refused = Run(wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("without: expected one of packing, "));
+}
+
+// A bound that does not hold the activations of one row: they are made again, and what is learned is the same.
+TEST_F(TuneTest, LearnsTheSameInLessMemory) {
+  TuneRequest plain = Request("plain"), bounded = Request("bounded");
+  for (TuneRequest* r : {&plain, &bounded}) r->settings.micro_tokens = 64;
+  bounded.settings.without = {"stored-activations"};
+  ASSERT_TRUE(Run(plain));
+  ASSERT_TRUE(Run(bounded));
+  EXPECT_EQ(Losses("plain"), Losses("bounded"));
+}
+
 TEST_F(TuneTest, LearnsAndReports) {
   TuneRequest request = Request("out");
   request.settings.epochs = 20;
