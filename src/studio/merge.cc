@@ -74,11 +74,12 @@ Status CompareTokenizers(const Tokenizer& base, const Tokenizer& written, const 
   return {};
 }
 
-std::string Advice(const ExportReport& report) {
+std::string Advice(const ExportReport& report, bool merged) {
   if (report.max_logit_diff <= kLargeDifference) return "";
   if (!IsQuantized(report.type.main)) return "the sum does not fit its type well: F32 would be nearer";
-  return fmt::format("{} rounds the merged weights; --type {} is nearer to base and adapter apart", NameOf(report.type),
-                     report.type == DType::kQ8_0 ? "F16" : "Q8_0 or F16");
+  return fmt::format("{} rounds the weights; --type {} is nearer to {}", NameOf(report.type),
+                     report.type == DType::kQ8_0 ? "F16" : "Q8_0 or F16",
+                     merged ? "base and adapter apart" : "the input");
 }
 
 // What is written when the user names no type: the base's own, but no fewer than eight bits under an adapter, whose
@@ -104,7 +105,7 @@ Result<ExportReport> Compare(const Runtime& rt, const OpenedModel& opened, const
   ExportReport report;
   HEW_RETURN_IF_ERROR(CompareLogits(rt, *opened.model, adapters, *written, {}, *opened.tokenizer, &report, cancelled));
   report.type = type.value_or(written->layers[0][Projection::kQ].type);
-  report.advice = Advice(report);
+  report.advice = Advice(report, !adapters.empty());
   HEW_ASSIGN(report.sha256, DigestOfModel(path));
   if (fs::is_directory(path)) {
     HEW_ASSIGN(const auto folder, SafetensorsFolder::Open(path));
