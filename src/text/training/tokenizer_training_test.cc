@@ -127,6 +127,15 @@ TEST(TokenizerTraining, UnigramFindsTheWordsThatAreThere) {
   EXPECT_THAT(pieces, testing::IsSupersetOf({"▁the", "▁점심을", "▁", "\n", "배", "~"}));
   for (size_t i = 263; i < vocab.size(); ++i) EXPECT_GE(vocab[i - 1][1], vocab[i][1]);
   EXPECT_LT(trained->tokens * 2, trained->bytes);
+
+  const auto tokenizer = Tokenizer::FromJson(trained->tokenizer_json, trained->tokenizer_config_json, "trained");
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_EQ((*tokenizer)->kind(), "unigram");
+  const auto ids = (*tokenizer)->Encode(kText);
+  EXPECT_EQ(static_cast<int64_t>(ids.size()), trained->tokens);
+  for (const std::string& text : {kText, "  two  spaces\n\n\ttab"s, "<0x41> is no A; 뷁 \xF0\x9F\x8E\x89"s}) {
+    EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode(text)), text);
+  }
 }
 
 TEST(TokenizerTraining, RefusesWhatCannotBe) {
