@@ -189,8 +189,10 @@ class FamilyFilesTest : public FamiliesTest {
     ASSERT_NE(base_, nullptr);
   }
   std::string Saved(const Model& model, std::span<const LoraAdapter* const> adapters, const std::string& name,
-                    std::optional<DType> type) {
-    const auto saved = SaveModel(rt_, model, adapters, folder_.Path(name), type);
+                    std::optional<FileType> type) {
+    SaveOptions options;
+    options.type = type;
+    const auto saved = SaveModel(rt_, model, adapters, folder_.Path(name), options);
     EXPECT_TRUE(saved) << saved.error().message;
     return folder_.Path(name);
   }

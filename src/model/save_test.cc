@@ -92,7 +92,8 @@ TEST_F(SaveTest, MergedComputesAsBaseAndAdapter) {
     ASSERT_TRUE(file);
     EXPECT_EQ(file->Find("blk.1.ffn_down.weight")->dtype, type);
     EXPECT_EQ(file->Find("blk.1.ffn_norm.weight")->dtype, DType::kF32);
-    EXPECT_EQ(file->Find("token_embd.weight")->dtype, IsQuantized(type) ? DType::kQ8_0 : type);
+    EXPECT_EQ(file->Find("token_embd.weight")->dtype, type);
+    EXPECT_EQ(file->Find("output.weight")->dtype, IsQuantized(type) ? DType::kQ8_0 : type);
   }
   for (const auto& [type, tolerance] : std::span(types).first(3)) {
     const std::string path = Saved("folder-" + std::string(NameOf(type)), *base_, {&adapter, 1}, type);
@@ -106,7 +107,8 @@ TEST_F(SaveTest, MixesAreWrittenWithTheirFallbacks) {
   ASSERT_TRUE(file);
   EXPECT_EQ(file->Find("blk.1.attn_q.weight")->dtype, DType::kQ5_0);
   EXPECT_EQ(file->Find("blk.1.attn_v.weight")->dtype, DType::kQ8_0);
-  EXPECT_EQ(file->Find("token_embd.weight")->dtype, DType::kQ8_0);
+  EXPECT_EQ(file->Find("token_embd.weight")->dtype, DType::kQ5_0);
+  EXPECT_EQ(file->Find("output.weight")->dtype, DType::kQ8_0);
   EXPECT_EQ(*file->metadata().GetInt("general.file_type"), 15);
   EXPECT_LT(MaxDifference(*base_, {}, *Load(file->path())), 2);
 }
