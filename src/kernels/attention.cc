@@ -13,7 +13,7 @@ struct Partial {
   float *highest, *sum, *out;  // [rows], [rows], [rows, padded_dim]
 
   static int64_t Size(const AttentionCall& call, int64_t rows) { return rows * (call.padded_dim + 2) + 48; }
-  Partial(const AttentionCall& call, int64_t rows, Scratch* memory)
+  Partial(const AttentionCall& call, int64_t rows, WorkerMemory* memory)
       : highest(memory->Floats(rows)), sum(memory->Floats(rows)), out(memory->Floats(rows * call.padded_dim)) {}
   // No block so far: the first one merged replaces everything.
   void Reset(int64_t rows) { std::fill_n(highest, rows, -std::numeric_limits<float>::infinity()); }
@@ -21,7 +21,7 @@ struct Partial {
 
 // Operands, scores and sums of one worker's tile with one key block.
 struct ForwardWorkspace {
-  Scratch memory;
+  WorkerMemory memory;
   uint32_t* queries;  // [tile rows, dim_words]
   uint32_t* keys;     // [dim_words, block]
   uint32_t* values;   // [block words, padded_dim]
@@ -114,7 +114,7 @@ void AttentionForward(const Runtime& rt, const AttentionShape& shape, ConstMatri
     }
   }
   if (blocks.size() > tiles.size()) {
-    Scratch memory(static_cast<int64_t>(blocks.size() + 1) * Partial::Size(call, tile_rows));
+    WorkerMemory memory(static_cast<int64_t>(blocks.size() + 1) * Partial::Size(call, tile_rows));
     Partial total(call, tile_rows, &memory);
     std::vector<Partial> parts;
     for (const BlockTask& block : blocks) parts.emplace_back(call, tiles[block.tile].rows * call.group, &memory);

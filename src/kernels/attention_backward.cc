@@ -63,7 +63,7 @@ std::vector<SegmentGroup> GroupBySharedKeys(std::span<const AttentionSegment> se
 }
 
 struct BackwardWorkspace {
-  Scratch memory;
+  WorkerMemory memory;
   uint32_t *q_rows, *q_words, *do_rows, *do_words;  // [tile rows, dim_words] and [row words, padded_dim]
   uint32_t *k_columns, *v_columns, *k_words;        // [dim_words, block] twice, [block words, padded_dim]
   float *p, *ds;                                    // [tile rows, block]

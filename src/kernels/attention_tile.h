@@ -82,10 +82,10 @@ RowSet TileRows(const AttentionCall& call, const QueryTile& tile, ConstMatrixVie
 RowSet KeyRows(const AttentionCall& call, const QueryTile& tile, const KeyBlock& block, ConstMatrixView m,
                std::vector<const void*>* rows);
 
-// Scratch memory of one worker, handed out in aligned pieces; not zeroed.
-class Scratch {
+// Memory of one worker, handed out in aligned pieces; not zeroed.
+class WorkerMemory {
  public:
-  explicit Scratch(int64_t words) : memory_(new uint32_t[static_cast<size_t>(words) + 16]), left_(words) {
+  explicit WorkerMemory(int64_t words) : memory_(new uint32_t[static_cast<size_t>(words) + 16]), left_(words) {
     const uintptr_t address = reinterpret_cast<uintptr_t>(memory_.get());
     next_ = memory_.get() + (RoundUp(static_cast<int64_t>(address), 64) - static_cast<int64_t>(address)) / 4;
   }
