@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
@@ -13,8 +14,6 @@
 
 namespace hew {
 namespace {
-
-constexpr int64_t kMicroTokens = 1024;
 
 void Say(const TuneRequest& request, const std::string& line) {
   if (request.say) request.say(line);
@@ -71,26 +70,31 @@ DatasetOptions DataOptions(const TuneRequest& request) {
   return options;
 }
 
-// Rows worked on at once: what `memory` leaves room for, at most kMicroTokens unless one row is longer.
+// Rows worked on at once: kMicroTokens, or one row if that is longer; fewer where `memory` leaves no room for them.
+// What cannot fit is refused here, before the first step.
 Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter,
                             int64_t longest) {
   const auto& s = request.settings;
-  if (s.micro_tokens > 0) return s.micro_tokens;
-  const int64_t most = std::max(kMicroTokens, longest);
-  if (s.memory.empty()) return most;
-  HEW_ASSIGN(const int64_t bound, ParseBytes("memory", s.memory));
-  // Parameters, gradient, two moments and the best ones; what stands now (model, data) is in the present peak.
-  const int64_t fixed = static_cast<int64_t>(PeakRssBytes()) + static_cast<int64_t>(adapter.parameters.size()) * 4 * 4;
-  const auto needed = [&](int64_t rows) {
-    return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows);
+  int64_t rows = s.micro_tokens > 0 ? s.micro_tokens : std::max(kMicroTokens, longest);
+  const auto held = static_cast<int64_t>(ResidentBytes());  // the model and the data, the adapter's numbers among them
+  const int64_t learned = LearnedStateBytes(static_cast<int64_t>(adapter.parameters.size()), rt.bf16());
+  const auto needed = [&](int64_t n) {
+    return held + learned + TrainingBytes(request.model->config, adapter.config, rt.bf16(), n);
   };
-  int64_t rows = most;
-  while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
-  if (needed(rows) > bound) {
-    return BadInput("memory: expected at least {} for a row of {} tokens, found {}",
-                    HumanBytes(static_cast<uint64_t>(needed(rows))), longest, HumanBytes(static_cast<uint64_t>(bound)));
+  int64_t bound = held + static_cast<int64_t>(std::min(AvailableMemoryBytes(), uint64_t{1} << 60));
+  if (!s.memory.empty()) {
+    HEW_ASSIGN(const int64_t most, ParseBytes("memory", s.memory));
+    bound = std::min(bound, most);
+    if (s.micro_tokens == 0) {
+      while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
+    }
   }
-  return rows;
+  if (needed(rows) <= bound) return rows;
+  return EnvironmentError("memory: needs {} for {} tokens at once and {} numbers to learn, has {}; lower {}{}",
+                          HumanBytes(static_cast<uint64_t>(needed(rows))), rows, adapter.parameters.size(),
+                          HumanBytes(static_cast<uint64_t>(bound)),
+                          rows > longest ? "--micro-tokens" : "--max-length or --rank",
+                          s.memory.empty() ? "" : ", or raise --memory");
 }
 
 Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval,
