@@ -8,8 +8,6 @@
 namespace hew {
 namespace {
 
-constexpr int64_t kSlice = 512;  // rows of a prompt through the decoder at once: bounded memory, full speed
-
 double Seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -29,7 +27,7 @@ Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
 
 // Runs ids through the decoder in slices; returns the hidden states of the last row, [1, hidden_size].
 Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
-  constexpr size_t kRows = kSlice;
+  constexpr size_t kRows = kPromptSlice;
   for (; ids.size() > kRows; ids = ids.subspan(kRows)) {
     const SequenceRows slice{ids.first(kRows), cache};
     DecoderForward(engine.rt, *engine.model, engine.adapters, {&slice, 1}, OutputRows::kNone);
@@ -256,8 +254,8 @@ Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, con
   KvCache cache(engine.rt, engine.model->config, count);
   std::vector<std::optional<double>> logprobs(1);
   Matrix logits(DType::kF32, std::min(kLogitRows, count), vocab);
-  for (int64_t begin = 0; begin < count; begin += kSlice) {
-    const int64_t rows = std::min(kSlice, count - begin);
+  for (int64_t begin = 0; begin < count; begin += kPromptSlice) {
+    const int64_t rows = std::min(kPromptSlice, count - begin);
     const SequenceRows sequence{std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), &cache};
     Matrix hidden = DecoderForward(engine.rt, *engine.model, engine.adapters, {&sequence, 1});
     const int64_t scored = std::min(rows, count - 1 - begin);  // nothing follows the last token

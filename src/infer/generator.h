@@ -18,6 +18,8 @@
 
 namespace hew {
 
+inline constexpr int64_t kPromptSlice = 512;  // rows of a prompt through the decoder at once: bounded memory, full speed
+
 // What generation runs on. All pointers outlive the calls that take it.
 struct Engine {
   Runtime rt;

@@ -112,6 +112,11 @@ LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapte
 LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, const PackedBatch& batch,
              std::vector<float>* token_losses = nullptr, TrainingWorkspace* workspace = nullptr);
 
+// Numbers that an adapter of this kind learns.
+int64_t LoraParameterCount(const ModelConfig& config, const LoraConfig& lora);
+// Bytes that training holds for `parameters` numbers: they themselves, gradient, two moments, the best ones so far, all
+// fp32, and their copy packed for the products.
+int64_t LearnedStateBytes(int64_t parameters, bool bf16);
 // Bytes that LossAndGradients needs for a batch of `rows` rows beside the model, for planning.
 int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows,
                       const TrainingTechniques& techniques = {});

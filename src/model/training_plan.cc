@@ -45,6 +45,14 @@ double BlockFlops(const LoraConfig& lora, const Sum& sum) {
 
 }  // namespace
 
+int64_t LoraParameterCount(const ModelConfig& config, const LoraConfig& lora) {
+  const Sum sum = SumOf(config, lora);
+  return config.num_hidden_layers *
+         (lora.rank * (sum.adapted_in + sum.adapted_out) + (lora.dora ? sum.adapted_out : 0));
+}
+
+int64_t LearnedStateBytes(int64_t parameters, bool bf16) { return parameters * (5 * 4 + (bf16 ? 2 : 4)); }
+
 int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows,
                       const TrainingTechniques& techniques) {
   constexpr int64_t kF32Bytes = 4;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <functional>
 
 #include "base/progress.h"
@@ -10,16 +11,12 @@
 namespace hew {
 namespace {
 
-double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-double BestSeconds(int repeats, const std::function<void()>& work) {
-  double best = 1e30;
-  for (int i = 0; i < repeats; ++i) {
-    const double start = Seconds();
-    work();
-    best = std::min(best, Seconds() - start);
-  }
-  return best;
+double SecondsOf(const std::function<void()>& work) {
+  const double start = Now();
+  work();
+  return Now() - start;
 }
 
 std::vector<int32_t> RandomIds(const ModelConfig& config, int64_t count) {
@@ -29,8 +26,8 @@ std::vector<int32_t> RandomIds(const ModelConfig& config, int64_t count) {
   return ids;
 }
 
-// 2 per weight that a token passes, and attention's two products with half the prompt's keys on average; of the last layer only
-// keys and values.
+// 2 per weight that a token passes, and attention's two products with half the prompt's keys on average; of the last
+// layer only keys and values.
 double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
   double weights = 0, keys_and_values = 0;
   for (Projection p : kProjections) {
@@ -40,7 +37,8 @@ double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
     if (p == Projection::kK || p == Projection::kV) keys_and_values += static_cast<double>(out * in);
   }
   const auto layers = static_cast<double>(config.num_hidden_layers);
-  return 2 * ((layers - 1) * weights + keys_and_values) + (layers - 1) * 2.0 * static_cast<double>(tokens * config.query_size());
+  return 2 * ((layers - 1) * weights + keys_and_values) +
+         (layers - 1) * 2.0 * static_cast<double>(tokens * config.query_size());
 }
 
 // Weights read for one generated token: everything but the embedding table, which is looked up (unless it is the head).
@@ -51,11 +49,10 @@ double BytesPerToken(const Model& model) {
 }
 
 PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows) {
-  constexpr int64_t kDocument = 64;
   PackedBatch batch;
   batch.ids = RandomIds(config, rows);
-  for (int64_t begin = 0; begin < rows; begin += kDocument) {
-    const int64_t count = std::min(kDocument, rows - begin);
+  for (int64_t begin = 0; begin < rows; begin += kBenchRowLength) {
+    const int64_t count = std::min(kBenchRowLength, rows - begin);
     batch.segments.push_back({begin, count, 0, 0});
     for (int64_t i = 0; i < count; ++i) {
       batch.positions.push_back(static_cast<int32_t>(i));
@@ -68,64 +65,206 @@ PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows) {
   return batch;
 }
 
+double Flops(const Runtime& rt, const MachinePeak& peak) {
+  return 1e9 * (rt.bf16() ? peak.bf16_gflops : peak.fp32_gflops);
+}
+
+}  // namespace
+
+struct ModelBench::State {
+  Runtime rt;
+  BenchSettings settings;
+  OpenedModel opened;
+  double load_s = 0;
+  std::vector<int32_t> prompt;
+  std::unique_ptr<KvCache> cache;
+  // Of the LoRA step, made when it is first asked for.
+  LoraConfig lora;
+  std::optional<LoraAdapter> adapter;
+  PackedBatch batch;
+  std::vector<float> gradients;
+  TrainingWorkspace workspace;
+
+  const Model& model() const { return *opened.model; }
+  const ModelConfig& config() const { return model().config; }
+
+  // The hidden state of the last token.
+  Matrix Prefill() {
+    cache->Truncate(0);
+    Matrix hidden;
+    constexpr size_t kSlice = kPromptSlice;
+    for (size_t at = 0; at < prompt.size(); at += kSlice) {
+      const SequenceRows rows{std::span(prompt).subspan(at, std::min(kSlice, prompt.size() - at)), cache.get()};
+      const bool last = at + kSlice >= prompt.size();
+      hidden = DecoderForward(rt, model(), {}, {&rows, 1}, last ? OutputRows::kLast : OutputRows::kNone);
+    }
+    return hidden;
+  }
+
+  int32_t Likeliest(ConstMatrixView hidden, MatrixView logits) const {
+    ComputeLogits(rt, model(), hidden, logits);
+    return ArgMax({logits.f32(), static_cast<size_t>(config().vocab_size)});
+  }
+};
+
+ModelBench::ModelBench(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ModelBench::ModelBench(ModelBench&&) noexcept = default;
+ModelBench::~ModelBench() = default;
+
+Result<ModelBench> ModelBench::Open(const Runtime& rt, const std::string& path, const BenchSettings& settings) {
+  auto state = std::make_unique<State>();
+  state->rt = rt;
+  state->settings = settings;
+  const double start = Now();
+  HEW_ASSIGN(state->opened, OpenModel(rt, path, {}));
+  state->load_s = Now() - start;
+  const int64_t most = state->config().max_position_embeddings;
+  for (const auto& [name, tokens] : {std::pair("--prompt-tokens", settings.prompt_tokens),
+                                     std::pair("--generated-tokens", settings.generated_tokens)}) {
+    if (tokens < 1 || tokens > most)
+      return BadInput("{}: expected 1 to {} (the model's context), found {}", name, most, tokens);
+  }
+  state->prompt = RandomIds(state->config(), settings.prompt_tokens);
+  state->cache =
+      std::make_unique<KvCache>(rt, state->config(), std::max(settings.prompt_tokens, settings.generated_tokens));
+  state->lora.rank = kBenchRank;
+  return ModelBench(std::move(state));
+}
+
+double ModelBench::load_s() const { return state_->load_s; }
+
+double ModelBench::FirstTokenSeconds() {
+  State& s = *state_;
+  Matrix logits(DType::kF32, 1, s.config().vocab_size);
+  return SecondsOf([&] { s.Likeliest(s.Prefill().view(), logits.view()); });
+}
+
+double ModelBench::PromptTokensPerSecond() {
+  return static_cast<double>(state_->prompt.size()) / SecondsOf([&] { state_->Prefill(); });
+}
+
+double ModelBench::GeneratedTokensPerSecond() {
+  State& s = *state_;
+  Matrix logits(DType::kF32, 1, s.config().vocab_size);
+  const int64_t count = s.settings.generated_tokens;
+  s.cache->Truncate(0);
+  int32_t id = s.prompt[0];
+  return static_cast<double>(count) / SecondsOf([&] {
+           for (int64_t i = 0; i < count; ++i) {
+             const SequenceRows row{{&id, 1}, s.cache.get()};
+             const Matrix hidden = DecoderForward(s.rt, s.model(), {}, {&row, 1});
+             id = s.Likeliest(hidden.view(), logits.view());
+           }
+         });
+}
+
+Result<double> ModelBench::LoraRowsPerSecond() {
+  State& s = *state_;
+  const auto step = [&] { LossAndGradients(s.rt, s.model(), *s.adapter, s.batch, {}, 1, s.gradients, &s.workspace); };
+  if (!s.adapter) {
+    HEW_ASSIGN(auto adapter, LoraAdapter::Create(s.rt, s.lora, s.model(), 0));
+    s.adapter.emplace(std::move(adapter));
+    s.batch = TrainingBatch(s.config(), s.settings.train_rows);
+    s.gradients.resize(s.adapter->parameters.size());
+    step();  // the first touch of memory is not a step
+  }
+  return static_cast<double>(s.settings.train_rows) / SecondsOf(step);
+}
+
+double ModelBench::LoadLimit(const MachinePeak& peak) const {
+  return static_cast<double>(state_->model().memory_bytes()) / (1e9 * peak.read_gbps);
+}
+
+double ModelBench::FirstTokenLimit(const MachinePeak& peak) const {
+  const double head = static_cast<double>(state_->model().head().data.size()) / (1e9 * peak.read_gbps);
+  return static_cast<double>(state_->prompt.size()) / PromptLimit(peak) + head;
+}
+
+double ModelBench::PromptLimit(const MachinePeak& peak) const {
+  return Flops(state_->rt, peak) / PromptFlopsPerToken(state_->config(), state_->settings.prompt_tokens);
+}
+
+double ModelBench::GenerationLimit(const MachinePeak& peak) const {
+  return 1e9 * peak.read_gbps / BytesPerToken(state_->model());
+}
+
+double ModelBench::LoraLimit(const MachinePeak& peak) const {
+  const PackedBatch batch = TrainingBatch(state_->config(), state_->settings.train_rows);
+  const double head_share = static_cast<double>(batch.learned_rows.size()) / static_cast<double>(batch.ids.size());
+  return Flops(state_->rt, peak) / TrainingFlopsPerRow(state_->config(), state_->lora, head_share);
+}
+
+std::vector<ThreadPeak> MeasureThreads(const Runtime& rt) {
+  std::vector<ThreadPeak> peaks;
+  for (int threads = 1; threads < rt.pool->threads(); threads = threads < 8 ? threads + 1 : threads * 2) {
+    const ThreadPool pool(threads);
+    Runtime fewer = rt;
+    fewer.pool = &pool;
+    peaks.push_back({threads, MeasureMachine(fewer)});
+  }
+  peaks.push_back({rt.pool->threads(), MeasureMachine(rt)});
+  return peaks;
+}
+
+namespace {
+
+// Runs one thing several times; the best counts. Adds the figure and the memory held at most meanwhile.
+class Measurer {
+ public:
+  Measurer(int repeats, std::vector<BenchResult>* results) : repeats_(repeats), results_(*results) {}
+
+  Status Measure(const BenchResult& what, const std::function<Result<double>()>& run) {
+    ResetPeak();
+    BenchResult result = what;
+    for (int i = 0; i < repeats_; ++i) {
+      HEW_ASSIGN(const double value, run());
+      const bool better = what.lower_is_better ? value < result.value : value > result.value;
+      if (i == 0 || better) result.value = value;
+    }
+    results_.push_back(result);
+    memory_.push_back({what.name + ", memory", static_cast<double>(PeakRssBytes()) / 1e6, "MB", 0, true});
+    return {};
+  }
+
+  void AddMemory() { results_.insert(results_.end(), memory_.begin(), memory_.end()); }
+
+  // From here on the peak counts anew, where the system lets it.
+  static void ResetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+ private:
+  int repeats_;
+  std::vector<BenchResult>& results_;
+  std::vector<BenchResult> memory_;
+};
+
 }  // namespace
 
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
                                             const BenchSettings& settings) {
-  const double flops = 1e9 * (rt.bf16() ? peak.bf16_gflops : peak.fp32_gflops), read = 1e9 * peak.read_gbps;
   std::vector<BenchResult> results;
-  OpenedModel opened;
-  double start = Seconds();
-  HEW_ASSIGN(opened, OpenModel(rt, path, {}));
-  results.push_back({"load", Seconds() - start, "s", 0});
-  const Model& model = *opened.model;
-  const auto prompt = RandomIds(model.config, settings.prompt_tokens);
-  if (settings.prompt_tokens < 1 || settings.prompt_tokens > model.config.max_position_embeddings) {
-    return BadInput("--prompt-tokens: expected 1 to {}, found {}", model.config.max_position_embeddings,
-                    settings.prompt_tokens);
-  }
-
-  KvCache cache(rt, model.config, settings.prompt_tokens);
-  const double prompt_s = BestSeconds(settings.repeats, [&] {
-    cache.Truncate(0);
-    for (size_t at = 0; at < prompt.size(); at += 512) {
-      const SequenceRows rows{std::span(prompt).subspan(at, std::min<size_t>(512, prompt.size() - at)), &cache};
-      DecoderForward(rt, model, {}, {&rows, 1}, at + 512 < prompt.size() ? OutputRows::kNone : OutputRows::kLast);
-    }
-  });
-  results.push_back({fmt::format("prompt {}", settings.prompt_tokens),
-                     static_cast<double>(settings.prompt_tokens) / prompt_s, "tok/s",
-                     flops / PromptFlopsPerToken(model.config, settings.prompt_tokens)});
-
-  const int64_t generated = std::min(settings.generated_tokens, model.config.max_position_embeddings - 1);
-  KvCache answer(rt, model.config, generated + 1);
-  Matrix logits(DType::kF32, 1, model.config.vocab_size);
-  const double generation_s = BestSeconds(settings.repeats, [&] {
-    answer.Truncate(0);
-    int32_t id = prompt[0];
-    for (int64_t i = 0; i < generated; ++i) {
-      const SequenceRows row{{&id, 1}, &answer};
-      const Matrix hidden = DecoderForward(rt, model, {}, {&row, 1});
-      ComputeLogits(rt, model, hidden.view(), logits.view());
-      id = ArgMax({logits.view().f32(), static_cast<size_t>(model.config.vocab_size)});
-    }
-  });
-  results.push_back({fmt::format("generate {}", generated), static_cast<double>(generated) / generation_s, "tok/s",
-                     read / BytesPerToken(model)});
-
-  LoraConfig lora;
-  HEW_ASSIGN(const auto adapter, LoraAdapter::Create(rt, lora, model, 0));
-  const PackedBatch batch = TrainingBatch(model.config, settings.train_rows);
-  std::vector<float> gradients(adapter.parameters.size());
-  TrainingWorkspace workspace;
-  LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace);  // first touch of memory is not a step
-  const double step_s =
-      BestSeconds(settings.repeats, [&] { LossAndGradients(rt, model, adapter, batch, {}, 1, gradients, &workspace); });
-  const double head_share = static_cast<double>(batch.learned_rows.size()) / static_cast<double>(settings.train_rows);
-  results.push_back({fmt::format("lora step, {} rows", settings.train_rows),
-                     static_cast<double>(settings.train_rows) / step_s, "tok/s",
-                     flops / TrainingFlopsPerRow(model.config, lora, head_share)});
-  results.push_back({"peak memory", static_cast<double>(PeakRssBytes()) / 1e6, "MB", 0});
+  Measurer measurer(settings.repeats, &results);
+  std::optional<ModelBench> bench;
+  HEW_RETURN_IF_ERROR(measurer.Measure({"load", 0, "s", 0, true}, [&]() -> Result<double> {
+    bench.reset();
+    HEW_ASSIGN(auto opened, ModelBench::Open(rt, path, settings));
+    bench.emplace(std::move(opened));
+    return bench->load_s();
+  }));
+  results[0].limit = bench->LoadLimit(peak);
+  HEW_RETURN_IF_ERROR(measurer.Measure(
+      {fmt::format("first token of {}", settings.prompt_tokens), 0, "s", bench->FirstTokenLimit(peak), true},
+      [&] { return bench->FirstTokenSeconds(); }));
+  HEW_RETURN_IF_ERROR(
+      measurer.Measure({fmt::format("prompt {}", settings.prompt_tokens), 0, "tok/s", bench->PromptLimit(peak)},
+                       [&] { return bench->PromptTokensPerSecond(); }));
+  HEW_RETURN_IF_ERROR(measurer.Measure(
+      {fmt::format("generate {}", settings.generated_tokens), 0, "tok/s", bench->GenerationLimit(peak)},
+      [&] { return bench->GeneratedTokensPerSecond(); }));
+  HEW_RETURN_IF_ERROR(
+      measurer.Measure({fmt::format("lora step, {} rows", settings.train_rows), 0, "tok/s", bench->LoraLimit(peak)},
+                       [&] { return bench->LoraRowsPerSecond(); }));
+  // A step of full training belongs here, as one more Measure.
+  measurer.AddMemory();
   return results;
 }
 

@@ -1,7 +1,8 @@
-// How fast this machine is, measured, and how near to that Hew comes with a model.
+// How fast this machine is, measured, and how near to that Hew comes with a model. docs/bench.md explains every number.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct BenchResult {
   double value = 0;
   std::string unit;
   double limit = 0;  // of the machine, in the same unit; 0 when there is none
-  double fraction() const { return limit > 0 ? value / limit : 0; }
+  bool lower_is_better = false;
+  double fraction() const { return limit <= 0 ? 0 : lower_is_better ? limit / value : value / limit; }
 };
 
 struct BenchSettings {
@@ -26,8 +28,44 @@ struct BenchSettings {
   int repeats = 3;           // the best counts: other programs only ever take away
 };
 
-// Limits: prompts and training, multiply-adds over the measured bf16 (or fp32) rate; generation, bytes of weights read a
-// token over the measured streaming read.
-Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak, const BenchSettings& settings);
+inline constexpr int64_t kBenchRowLength = 64;  // of each document of the training step
+inline constexpr int64_t kBenchRank = 16;
+
+// A model opened to be measured, each call one run.
+class ModelBench {
+ public:
+  static Result<ModelBench> Open(const Runtime& rt, const std::string& path, const BenchSettings& settings);
+  ModelBench(ModelBench&&) noexcept;
+  ~ModelBench();
+
+  double load_s() const;
+  double FirstTokenSeconds();  // of a prompt: through the decoder, logits of its end, the likeliest token
+  double PromptTokensPerSecond();
+  double GeneratedTokensPerSecond();   // from an empty cache
+  Result<double> LoraRowsPerSecond();  // forward and backward of packed rows; the optimiser is not counted
+
+  // Limits by what `peak` says; units as above.
+  double LoadLimit(const MachinePeak& peak) const;
+  double FirstTokenLimit(const MachinePeak& peak) const;
+  double PromptLimit(const MachinePeak& peak) const;
+  double GenerationLimit(const MachinePeak& peak) const;
+  double LoraLimit(const MachinePeak& peak) const;
+
+ private:
+  struct State;
+  explicit ModelBench(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// Rates of the machine for every number of threads up to the pool's (above 8: doubled each time).
+struct ThreadPeak {
+  int threads = 1;
+  MachinePeak peak;
+};
+std::vector<ThreadPeak> MeasureThreads(const Runtime& rt);
+
+// Load, first token, prompt, generation, LoRA step, and the memory that each held at most.
+Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
+                                            const BenchSettings& settings);
 
 }  // namespace hew

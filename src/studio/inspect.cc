@@ -4,12 +4,16 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "model/adapter_io.h"
 #include "model/names.h"
 #include "studio/inspect_parts.h"
+#include "studio/memory_plan.h"
+#include "studio/open_model.h"
 #include "text/tokenizer.h"
+#include "train/tune.h"
 
 namespace hew {
 namespace {
@@ -79,7 +83,16 @@ Status SetModel(const Runtime& rt, const std::string& path, nlohmann::ordered_js
   (*report)["architecture"] = model->config.architecture;
   (*report)["parameters_unique"] = model->parameter_count();
   (*report)["memory_bytes"] = model->memory_bytes();
-  (*report)["config"] = ConfigReport(model->config);
+  const ModelConfig& config = model->config;
+  (*report)["config"] = ConfigReport(config);
+  const int64_t loaded = LoadedBytes(path), context = std::min(config.max_position_embeddings, kDefaultContext);
+  (*report)["memory"] = {{"loaded_bytes", loaded},
+                         {"chat_context", context},
+                         {"chat_bytes", loaded + ChatBytes(config, rt.bf16(), context)},
+                         {"tune_rows", kMicroTokens},
+                         {"tune_rank", LoraConfig().rank},
+                         {"tune_bytes", loaded + TuneBytes(config, LoraConfig(), rt.bf16(), kMicroTokens)},
+                         {"available_bytes", AvailableMemoryBytes()}};
   return {};
 }
 

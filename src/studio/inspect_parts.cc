@@ -99,7 +99,7 @@ std::string ModuleLine(const nlohmann::ordered_json& modules) {
 nlohmann::ordered_json EmptyReport() {
   nlohmann::ordered_json report;
   for (const char* key : {"architecture", "parameters", "parameters_unique", "parameters_by_module", "file_bytes",
-                          "memory_bytes", "config", "tokenizer", "chat_template"}) {
+                          "memory_bytes", "memory", "config", "tokenizer", "chat_template"}) {
     report[key] = nullptr;
   }
   report["tensors"] = nlohmann::ordered_json::array();
@@ -146,6 +146,11 @@ std::string Inspection::Text() const {
       Line("file", Megabytes(report["file_bytes"]) +
                        (tensors.empty() ? "" : fmt::format(", {} tensors: {}", tensors.size(), TypeCounts(tensors))));
   if (report["memory_bytes"].is_number()) text += Line("in memory", Megabytes(report["memory_bytes"]));
+  if (const auto& plan = report["memory"]; plan.is_object()) {
+    text += Line("to chat", fmt::format("{} with {} tokens", Megabytes(plan["chat_bytes"]), plan["chat_context"].get<int64_t>()));
+    text += Line("to tune", fmt::format("{} at rank {}; {} available", Megabytes(plan["tune_bytes"]),
+                                        plan["tune_rank"].get<int64_t>(), Megabytes(plan["available_bytes"])));
+  }
   if (const auto& config = report["config"]; config.is_object()) {
     text += config.contains("num_hidden_layers") ? ModelLines(config) : OtherLines(config);
   }

@@ -5,18 +5,21 @@
 #include <cmath>
 
 #include "base/file.h"
+#include "base/memory.h"
+#include "studio/memory_plan.h"
 
 namespace hew {
-
-constexpr int64_t kDefaultContext = 8192;
 
 Result<Engine> OpenedModel::MakeEngine(const Runtime& rt, int64_t context_size) const {
   const int64_t most = model->config.max_position_embeddings;
   if (context_size < 0 || context_size > most) {
     return BadInput("--ctx-size: expected 1 to {} (the model's own), found {}", most, context_size);
   }
-  Engine engine{
-      rt, model.get(), tokenizer.get(), {}, context_size > 0 ? context_size : std::min(most, kDefaultContext)};
+  if (context_size == 0) context_size = std::min(most, kDefaultContext);
+  HEW_RETURN_IF_ERROR(CheckFits(path, fmt::format("for a context of {} tokens", context_size),
+                                ChatBytes(model->config, rt.bf16(), context_size), AvailableMemoryBytes(),
+                                "lower --ctx-size"));
+  Engine engine{rt, model.get(), tokenizer.get(), {}, context_size};
   for (const auto& adapter : adapters) engine.adapters.push_back(adapter.get());
   return engine;
 }
@@ -43,6 +46,8 @@ Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const 
                               const std::string& template_path) {
   OpenedModel opened;
   opened.path = path;
+  HEW_RETURN_IF_ERROR(CheckFits(path, "to load", LoadedBytes(path), AvailableMemoryBytes(),
+                                "take a smaller model or one of fewer bits, or end other programs"));
   HEW_ASSIGN(opened.model, LoadModel(rt, path));
   HEW_ASSIGN(opened.tokenizer, Tokenizer::Open(path));
   if (opened.tokenizer->vocab_size() > opened.model->config.vocab_size) {

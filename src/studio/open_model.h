@@ -14,6 +14,8 @@
 
 namespace hew {
 
+inline constexpr int64_t kDefaultContext = 8192;  // tokens a sequence may hold unless the model holds fewer
+
 struct OpenedModel {
   std::string path;
   std::shared_ptr<const Model> model;

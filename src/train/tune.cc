@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
@@ -16,8 +17,6 @@
 
 namespace hew {
 namespace {
-
-constexpr int64_t kMicroTokens = 1024;
 
 void Say(const TuneRequest& request, const std::string& line) {
   if (request.say) request.say(line);
@@ -83,39 +82,45 @@ TrainingTechniques TechniquesOf(const TuneSettings& settings) {
   return techniques;
 }
 
-// Rows worked on at once: what `memory` leaves room for, at most kMicroTokens unless one row is longer. Where not even the
-// longest row's activations fit, they are not stored but made again.
-Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter,
-                            int64_t longest, TrainingTechniques* techniques) {
+// Rows worked on at once: what there is room for, at most kMicroTokens unless one row is longer. Where not even the
+// longest row's activations fit, they are not stored but made again. What cannot fit is refused here, before the first
+// step.
+Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter, int64_t longest,
+                            TrainingTechniques* techniques) {
   const auto& s = request.settings;
-  if (s.micro_tokens > 0) return s.micro_tokens;
-  const int64_t most = std::max(kMicroTokens, longest);
-  if (s.memory.empty()) return most;
-  HEW_ASSIGN(const int64_t bound, ParseBytes("memory", s.memory));
-  // Parameters, gradient, two moments and the best ones; what stands now (model, data) is in the present peak.
-  const int64_t fixed = static_cast<int64_t>(PeakRssBytes()) + static_cast<int64_t>(adapter.parameters.size()) * 4 * 4;
-  const auto needed = [&](int64_t rows) {
-    return fixed + TrainingBytes(request.model->config, adapter.config, rt.bf16(), rows, *techniques);
+  int64_t rows = s.micro_tokens > 0 ? s.micro_tokens : std::max(kMicroTokens, longest);
+  const auto held = static_cast<int64_t>(ResidentBytes());  // the model and the data, the adapter's numbers among them
+  const int64_t learned = LearnedStateBytes(static_cast<int64_t>(adapter.parameters.size()), rt.bf16());
+  const auto needed = [&](int64_t n) {
+    return held + learned + TrainingBytes(request.model->config, adapter.config, rt.bf16(), n, *techniques);
   };
-  if (needed(longest) > bound && techniques->stored_activations) {
-    techniques->stored_activations = false;
-    Say(request, "memory: too little to store what the backward pass needs: it is computed twice instead");
+  int64_t bound = held + static_cast<int64_t>(std::min(AvailableMemoryBytes(), uint64_t{1} << 60));
+  if (!s.memory.empty()) {
+    HEW_ASSIGN(const int64_t most, ParseBytes("memory", s.memory));
+    bound = std::min(bound, most);
   }
-  int64_t rows = most;
-  while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
-  if (needed(rows) > bound) {
-    return BadInput("memory: expected at least {} for a row of {} tokens, found {}",
-                    HumanBytes(static_cast<uint64_t>(needed(rows))), longest, HumanBytes(static_cast<uint64_t>(bound)));
+  if (s.micro_tokens == 0) {
+    if (needed(longest) > bound && techniques->stored_activations) {
+      techniques->stored_activations = false;
+      Say(request, "memory: too little to store what the backward pass needs: it is computed twice instead");
+    }
+    while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
   }
-  return rows;
+  if (needed(rows) <= bound) return rows;
+  return EnvironmentError("memory: needs {} for {} tokens at once and {} numbers to learn, has {}; lower {}{}",
+                          HumanBytes(static_cast<uint64_t>(needed(rows))), rows, adapter.parameters.size(),
+                          HumanBytes(static_cast<uint64_t>(bound)),
+                          rows > longest ? "--micro-tokens" : "--max-length or --rank",
+                          s.memory.empty() ? "" : ", or raise --memory");
 }
 
-// Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than one epoch,
-// no bound on memory, and they take no more than kFrozenBytes.
+// Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than
+// one epoch, no bound on memory, and they take no more than kFrozenBytes.
 bool KeepsFrozen(const TuneRequest& request, const LoraAdapter& adapter, const Dataset& train) {
   constexpr int64_t kFrozenBytes = int64_t{1} << 30;
   const TuneSettings& s = request.settings;
-  if (adapter.lowest_layer() == 0 || !s.memory.empty() || IsWithout(s, "frozen-layers") || IsWithout(s, "lowest-layer")) return false;
+  if (adapter.lowest_layer() == 0 || !s.memory.empty() || IsWithout(s, "frozen-layers") || IsWithout(s, "lowest-layer"))
+    return false;
   if (s.steps == 0 && s.epochs < 2) return false;
   return static_cast<int64_t>(train.counts.tokens) * request.model->config.hidden_size * 4 <= kFrozenBytes;
 }
@@ -242,8 +247,9 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   plan.steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
                 settings.batch_tokens * settings.grad_accum};
   plan.techniques = TechniquesOf(settings);
-  HEW_ASSIGN(plan.packing.micro_tokens,
-             MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest), &plan.techniques));
+  HEW_ASSIGN(
+      plan.packing.micro_tokens,
+      MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest), &plan.techniques));
   plan.packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   plan.packing.pack = !IsWithout(settings, "packing");
   plan.keep_frozen = KeepsFrozen(request, adapter, train);

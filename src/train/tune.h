@@ -20,6 +20,8 @@
 
 namespace hew {
 
+inline constexpr int64_t kMicroTokens = 1024;  // rows worked on at once, unless one row is longer or memory is scarce
+
 // What one optimiser step told; also a line of metrics.jsonl.
 struct StepMetrics {
   int64_t step = 0, total_steps = 0;       // step counts from 1

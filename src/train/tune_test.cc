@@ -279,7 +279,7 @@ TEST_F(TuneTest, RunsThatCannotBeRightAreRefused) {
   };
   EXPECT_THAT(error([](auto& s) { s.targets = {"z_proj"}; }), HasSubstr("targets: expected all, q_proj"));
   EXPECT_THAT(error([](auto& s) { s.max_length = 1000; }), HasSubstr("max_length: expected at most 256"));
-  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }), HasSubstr("memory: expected at least"));
+  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }), AllOf(HasSubstr("memory: needs"), HasSubstr("has 1.0 MB"), HasSubstr("--memory")));
   EXPECT_THAT(error([](auto& s) { s.lr = -1; }), HasSubstr("lr: expected a number above 0"));
   const std::string chat =
       WriteTestFile(folder_, "chat.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n");
