@@ -46,7 +46,7 @@ double BlockFlops(const LoraConfig& lora, const Sum& sum) {
 }  // namespace
 
 int64_t LoraParameterCount(const ModelConfig& config, const LoraConfig& lora) {
-  const Sum sum = SumOf(config, lora);
+  const Sum sum = SumOf(config, lora, false);
   return config.num_hidden_layers *
          (lora.rank * (sum.adapted_in + sum.adapted_out) + (lora.dora ? sum.adapted_out : 0));
 }
