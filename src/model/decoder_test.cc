@@ -81,8 +81,9 @@ TEST(Decoder, BitsDependOnTheSequenceAlone) {
       const Matrix reference = Sliced(rt, model, adapters, ids, ids.size(), 0);
       for (const ThreadPool* pool : {&one, &three}) {
         rt.pool = pool;
-        for (const auto& [slice, others] :
-             {std::pair<size_t, size_t>{300, 0}, {1, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}, {50, 5}}) {
+        std::vector<std::pair<size_t, size_t>> ways = {{1, 0}, {50, 5}};
+        if (!variation.change) ways.insert(ways.end(), {{300, 0}, {7, 0}, {128, 0}, {300, 3}, {1, 2}});
+        for (const auto& [slice, others] : ways) {
           EXPECT_TRUE(SameBits(reference.view(), Sliced(rt, model, adapters, ids, slice, others).view()))
               << variation.name << ", " << Describe(rt) << ", slices of " << slice << ", " << others << " others";
         }

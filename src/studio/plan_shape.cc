@@ -13,6 +13,9 @@ PlanShape ShapeOf(const ModelConfig& config) {
   shape.head_dim = config.head_dim;
   shape.tied = config.tie_word_embeddings;
   shape.qkv_biases = config.HasBias(Projection::kQ);
+  shape.gated = config.gated;
+  shape.biases = config.norm == NormKind::kLayer;
+  shape.learned_positions = config.learned_positions ? config.max_position_embeddings : 0;
   return shape;
 }
 
