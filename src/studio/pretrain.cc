@@ -1,11 +1,13 @@
 #include "studio/pretrain.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/progress.h"
 #include "infer/generator.h"
 #include "kernels/machine_peak.h"
@@ -142,6 +144,16 @@ Result<int64_t> WindowsPerBatch(const Runtime& rt, const TuneSettings& s, const 
                           HumanBytes(static_cast<uint64_t>(bound)), s.memory.empty() ? "" : ", or raise --memory");
 }
 
+Status CheckSamples(const TuneSettings& s, const Tokenizer& tokenizer) {
+  for (const auto& prompt : s.sample) {
+    const auto tokens = static_cast<int64_t>(tokenizer.Encode(prompt, {.add_special = true}).size());
+    if (tokens < 1 || tokens >= s.max_length) {
+      return BadInput("sample: expected 1 to {} tokens (fewer than max_length), found {}", s.max_length - 1, tokens);
+    }
+  }
+  return {};
+}
+
 // Continues each prompt greedily with the weights as they are.
 Status WriteSamples(const Runtime& rt, const PretrainRequest& request, const TrainableModel& trainable,
                     const Tokenizer& tokenizer, int64_t step) {
@@ -211,8 +223,12 @@ Result<PretrainData> PrepareData(const Runtime& rt, const PretrainRequest& reque
 Result<TuneReport> Pretrain(const Runtime& rt, const PretrainRequest& request) {
   const TuneSettings& settings = request.settings;
   HEW_RETURN_IF_ERROR(CheckSettings(settings));
+  std::error_code ignored;
+  if (fs::equivalent(settings.out, settings.base, ignored))
+    return BadInput("out: expected a folder other than that of base, found {}", settings.out);
   HEW_RETURN_IF_ERROR(BeginFolder(settings.out, request.resume));
   HEW_ASSIGN(const TokenizerPtr tokenizer, PrepareTokenizer(rt, request));
+  HEW_RETURN_IF_ERROR(CheckSamples(settings, *tokenizer));
   HEW_ASSIGN(TrainableModel trainable, PrepareModel(rt, request, *tokenizer));
   HEW_ASSIGN(const int64_t windows_per_batch, WindowsPerBatch(rt, settings, trainable));
   HEW_ASSIGN(PretrainData data, PrepareData(rt, request, *tokenizer, windows_per_batch));
@@ -243,8 +259,7 @@ Result<TuneReport> Pretrain(const Runtime& rt, const PretrainRequest& request) {
   report.product = "model";
   HEW_RETURN_IF_ERROR(SaveTrainable(trainable, TypeOf(settings.type), TokenIdsOf(*tokenizer), settings.out));
   HEW_RETURN_IF_ERROR(EndFolder(settings, identity, report));
-  std::error_code error;
-  fs::remove_all(settings.out + "/" + kTokensFolder, error);
+  fs::remove_all(settings.out + "/" + kTokensFolder, ignored);
   return report;
 }
 
