@@ -45,6 +45,7 @@ int RunCli(int argc, char** argv) {
   AddProbeCommands(app, context);
   AddGenerateCommands(app, context);
   AddTuneCommand(app, context);
+  AddPretrainCommand(app, context);
   AddTestCommand(app, context);
   AddExportCommands(app, context);
   AddBenchCommand(app, context);

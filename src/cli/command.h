@@ -70,6 +70,7 @@ void AddTextCommands(CLI::App& app, CommandContext& context);      // tokenize, 
 void AddProbeCommands(CLI::App& app, CommandContext& context);     // next, score
 void AddGenerateCommands(CLI::App& app, CommandContext& context);  // chat, generate
 void AddTuneCommand(CLI::App& app, CommandContext& context);
+void AddPretrainCommand(CLI::App& app, CommandContext& context);
 void AddExportCommands(CLI::App& app, CommandContext& context);  // merge, convert
 void AddTestCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);

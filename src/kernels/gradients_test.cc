@@ -113,15 +113,18 @@ TEST(Gradients, GatedActivation) {
 
 TEST(Gradients, LayerNorm) {
   Matrix x = RandomMatrix(DType::kF32, 3, 10, 1, 2), y(DType::kF32, 3, 10);
-  const Matrix gain = RandomMatrix(DType::kF32, 1, 10, 2), bias = RandomMatrix(DType::kF32, 1, 10, 4);
+  Matrix gain = RandomMatrix(DType::kF32, 1, 10, 2), bias = RandomMatrix(DType::kF32, 1, 10, 4);
   const Matrix d_y = RandomMatrix(DType::kF32, 3, 10, 3);
   const auto loss = [&] {
     ref::LayerNorm(x.view(), gain.view().f32(), bias.view().f32(), 0.1f, y.view());
     return Dot(y.view(), d_y.view());
   };
-  Matrix d_x(DType::kF32, 3, 10);
-  ref::LayerNormBackward(x.view(), gain.view().f32(), 0.1f, d_y.view(), d_x.view(), false);
+  Matrix d_x(DType::kF32, 3, 10), d_gain(DType::kF32, 1, 10), d_bias(DType::kF32, 1, 10);
+  ref::LayerNormBackward(x.view(), gain.view().f32(), 0.1f, d_y.view(), d_x.view(), false, d_gain.view().f32(),
+                         d_bias.view().f32());
   ExpectGradient(x, d_x.view(), loss, "d_x");
+  ExpectGradient(gain, d_gain.view(), loss, "d_gain");
+  ExpectGradient(bias, d_bias.view(), loss, "d_bias");
 }
 
 TEST(Gradients, ActivationWithoutAGate) {

@@ -21,6 +21,15 @@ ActivationKind KindOf(Activation act) {
 
 void CheckSame(ConstMatrixView a, ConstMatrixView b) { HEW_CHECK(a.rows == b.rows && a.cols == b.cols); }
 
+// For sums over rows: threads split the columns, and each calls fn(first, count) for its own.
+template <typename Fn>
+void ForColumns(const Runtime& rt, int64_t rows, int64_t cols, const Fn& fn) {
+  constexpr int64_t kColumns = 64;
+  ForRows(rt, (cols + kColumns - 1) / kColumns, rows * kColumns, [&](int64_t begin, int64_t end) {
+    fn(begin * kColumns, std::min(end * kColumns, cols) - begin * kColumns);
+  });
+}
+
 }  // namespace
 
 void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out,
@@ -33,6 +42,24 @@ void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t
       ReadWeightRow(table, ids[static_cast<size_t>(r)], row.data());
       kernels.scale({row.data(), false}, scale, out.cols, RowOf(out, r), accumulate);
     }
+  });
+}
+
+void EmbedTokensBackward(const Runtime& rt, ConstMatrixView d_out, std::span<const int32_t> ids, float scale,
+                         MatrixView d_table) {
+  HEW_CHECK(d_out.rows == static_cast<int64_t>(ids.size()) && d_out.cols == d_table.cols);
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  ForColumns(rt, d_out.rows, d_out.cols, [&](int64_t first, int64_t count) {
+    for (int64_t r = 0; r < d_out.rows; ++r)
+      kernels.scale(RowOf(d_out, r, first), scale, count, RowOf(d_table, ids[static_cast<size_t>(r)], first), true);
+  });
+}
+
+void AddRows(const Runtime& rt, ConstMatrixView x, float* sum) {
+  const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  const MatrixView out = F32View(sum, 1, x.cols);
+  ForColumns(rt, x.rows, x.cols, [&](int64_t first, int64_t count) {
+    for (int64_t r = 0; r < x.rows; ++r) kernels.scale(RowOf(x, r, first), 1, count, RowOf(out, 0, first), true);
   });
 }
 
@@ -54,11 +81,8 @@ void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, fl
     for (int64_t r = begin; r < end; ++r)
       inverse[static_cast<size_t>(r)] = kernels.inverse_rms(RowOf(x, r), x.cols, eps);
   });
-  if (d_gain) {  // before d_x, which may lie over d_y; columns are split over threads, rows are summed in order
-    constexpr int64_t kColumns = 64;
-    const int64_t pieces = (x.cols + kColumns - 1) / kColumns;
-    ForRows(rt, pieces, x.rows * kColumns, [&](int64_t begin, int64_t end) {
-      const int64_t first = begin * kColumns, count = std::min(end * kColumns, x.cols) - first;
+  if (d_gain) {  // before d_x, which may lie over d_y
+    ForColumns(rt, x.rows, x.cols, [&](int64_t first, int64_t count) {
       for (int64_t r = 0; r < x.rows; ++r) {
         kernels.add_gain_gradient(RowOf(x, r, first), inverse[static_cast<size_t>(r)], RowOf(d_y, r, first), count,
                                   d_gain + first);
@@ -84,10 +108,20 @@ void LayerNorm(const Runtime& rt, ConstMatrixView x, const float* gain, const fl
 }
 
 void LayerNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
-                       MatrixView d_x, bool accumulate) {
+                       MatrixView d_x, bool accumulate, float* d_gain, float* d_bias) {
   CheckSame(x, d_y);
   CheckSame(x, d_x);
   const OpsKernels& kernels = OpsKernelsFor(rt.isa);
+  if (d_gain) {  // before d_x, which may lie over d_y
+    const std::vector<float> ones(static_cast<size_t>(x.cols), 1.0f), zeros(static_cast<size_t>(x.cols));
+    Matrix unit(DType::kF32, x.rows, x.cols);
+    LayerNorm(rt, x, ones.data(), zeros.data(), eps, unit.view());
+    ForColumns(rt, x.rows, x.cols, [&](int64_t first, int64_t count) {
+      for (int64_t r = 0; r < x.rows; ++r)
+        kernels.add_gain_gradient(RowOf(unit.view(), r, first), 1, RowOf(d_y, r, first), count, d_gain + first);
+    });
+    AddRows(rt, d_y, d_bias);
+  }
   ForRows(rt, x.rows, x.cols * 5, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       kernels.layer_norm_backward(RowOf(x, r), gain, eps, RowOf(d_y, r), x.cols, RowOf(d_x, r), accumulate);

@@ -18,6 +18,10 @@ namespace hew {
 void EmbedTokens(const Runtime& rt, const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out,
                  bool accumulate = false);
 
+// Its backward: d_table [vocab, cols] fp32 row ids[i] += scale * d_out[i], in the order of i.
+void EmbedTokensBackward(const Runtime& rt, ConstMatrixView d_out, std::span<const int32_t> ids, float scale,
+                         MatrixView d_table);
+
 // y (+)= x / sqrt(mean(x^2) + eps) * gain, over each row [cols]. x fp32 or bf16; may run in place. (Zhang & Sennrich
 // 2019) With cols = head_dim and a view of heads as rows it is QK-norm.
 void RmsNorm(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, MatrixView y, bool accumulate = false);
@@ -29,9 +33,10 @@ void RmsNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, fl
 // 2016)
 void LayerNorm(const Runtime& rt, ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y,
                bool accumulate = false);
-// d_x (+)= gradient; d_x may be d_y. Gain and bias are frozen.
+// d_x (+)= gradient; d_x may be d_y. d_gain and d_bias [cols] (both or neither null) are added to, summed over rows in
+// order.
 void LayerNormBackward(const Runtime& rt, ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y,
-                       MatrixView d_x, bool accumulate);
+                       MatrixView d_x, bool accumulate, float* d_gain, float* d_bias);
 
 enum class RopePairing { kHalves, kInterleaved };  // (i, i + d/2), or (2i, 2i + 1)
 
@@ -78,6 +83,9 @@ void Dropout(const Runtime& rt, ConstMatrixView x, float p, uint64_t seed, uint6
              bool accumulate);
 // y (+)= x, converting types.
 void CopyOrAdd(const Runtime& rt, ConstMatrixView x, MatrixView y, bool accumulate);
+
+// sum [cols] fp32 += the rows of x, in order: the gradient of a bias.
+void AddRows(const Runtime& rt, ConstMatrixView x, float* sum);
 
 // Sum of squares in double, in a fixed order that does not depend on threads.
 double SumOfSquares(const Runtime& rt, std::span<const float> x);

@@ -93,11 +93,18 @@ RC_GTEST_PROP(Ops, LayerNormAndItsGradient, ()) {
     return y;
   });
   want = CopyOf(before.view(), DType::kF32);
-  ref::LayerNormBackward(x.view(), gain.data(), 1e-5f, dy.view(), want.view(), accumulate);
+  std::vector<float> want_gain(gain), want_bias(bias);
+  ref::LayerNormBackward(x.view(), gain.data(), 1e-5f, dy.view(), want.view(), accumulate, want_gain.data(),
+                         want_bias.data());
   // Two columns: the gradient cancels but for eps.
   CheckAll(want.view(), out, cols < 5 && !accumulate ? 1 : 5 * Tolerance(out), [&](const Runtime& rt, DType type) {
     Matrix dx = CopyOf(before.view(), type);
-    LayerNormBackward(rt, x.view(), gain.data(), 1e-5f, dy.view(), dx.view(), accumulate);
+    std::vector<float> d_gain(gain), d_bias(bias);
+    LayerNormBackward(rt, x.view(), gain.data(), 1e-5f, dy.view(), dx.view(), accumulate, d_gain.data(), d_bias.data());
+    for (size_t c = 0; c < gain.size(); ++c) {
+      if (cols > 4) RC_ASSERT(std::abs(d_gain[c] - want_gain[c]) < 1e-3 * (1 + std::abs(want_gain[c])));
+      RC_ASSERT(std::abs(d_bias[c] - want_bias[c]) < 1e-4 * (1 + std::abs(want_bias[c])));
+    }
     return dx;
   });
 }
@@ -343,6 +350,23 @@ TEST(Ops, ActivationsOfExtremeValues) {
                               F32View(d_up, 1, 3));
       EXPECT_NEAR(d_gate[1], 0, 1e-6);
       EXPECT_NEAR(d_gate[2], 1, 1e-6);
+    }
+  }
+}
+
+TEST(Ops, GradientsOfTablesAndBiasesAreSumsOfRows) {
+  const ThreadPool pool(3);
+  const std::vector<int32_t> ids = {4, 0, 4, 2, 4};
+  for (const Mode& mode : Modes()) {
+    const Runtime rt{&pool, mode.isa, mode.precision};
+    for (const DType type : {DType::kF32, DType::kBF16}) {
+      const Matrix d_out = RandomMatrix(type, 5, 150, 7), before = RandomMatrix(DType::kF32, 6, 150, 8);
+      Matrix table = CopyOf(before.view(), DType::kF32), want = CopyOf(before.view(), DType::kF32);
+      EmbedTokensBackward(rt, d_out.view(), ids, 2, table.view());
+      AddRows(rt, d_out.view(), table.view().f32(5));
+      ref::EmbedTokensBackward(d_out.view(), ids, 2, want.view());
+      ref::AddRows(d_out.view(), want.view().f32(5));
+      for (int64_t i = 0; i < 6 * 150; ++i) EXPECT_NEAR(table.view().f32()[i], want.view().f32()[i], 1e-5);
     }
   }
 }

@@ -22,12 +22,13 @@ struct LayerPass {
   MatrixView Fp32(Scratch& s, int64_t cols) const { return s.View(DType::kF32, rows(), cols); }
   MatrixView Act(Scratch& s, int64_t cols) const { return s.View(context.activation_type(), rows(), cols); }
 
-  // Whether any adapted projection runs before `p`: else the gradient of p's input is not needed.
+  // Whether anything that learns runs before `p`: else the gradient of p's input is not needed.
   bool NeedsInputOf(Projection p) const {
-    if (!context.techniques.lowest_layer) return true;
+    if (context.all || !context.techniques.lowest_layer) return true;
     const LoraModule& first = context.adapters[0]->modules.front();
     return layer > first.layer || first.projection < p;
   }
+  NormGradient GradientOf(ModelTensor norm) const { return NormGradientOf(context, gradients, norm, layer); }
   void Backward(std::initializer_list<OutputGradient> group, ConstMatrixView x, MatrixView* d_x) const {
     ProjectionBackward(context, layer, {group.begin(), group.size()}, x, d_x, false, gradients, buffers.projections);
   }
@@ -35,13 +36,13 @@ struct LayerPass {
 
 // The gradient of what o_proj or down_proj gave (`output`, where a norm follows), as the products read it: rounded to
 // bf16 once rather than in each.
-ConstMatrixView OutputGradientOf(const LayerPass& pass, const Norm& norm, ConstMatrixView output,
+ConstMatrixView OutputGradientOf(const LayerPass& pass, const Norm& norm, ModelTensor name, ConstMatrixView output,
                                  MatrixView d_residual) {
   const bool normed = pass.config().output_norms;
   if (!normed && !pass.context.rt.bf16()) return d_residual;
   const MatrixView d_output = pass.Act(pass.buffers.d_output, d_residual.cols);
   if (normed) {
-    NormBackward(pass.context, norm, output, d_residual, d_output, false);
+    NormBackward(pass.context, norm, output, d_residual, d_output, false, pass.GradientOf(name));
   } else {
     CopyOrAdd(pass.context.rt, d_residual, d_output, false);
   }
@@ -66,7 +67,8 @@ bool FeedForwardBackward(const LayerPass& pass, MatrixView d_residual) {
   ActivateFeedForward(pass.context, v);
   MatrixView d_activated = pass.Act(pass.buffers.d_activated, config.intermediate_size);
   const ConstMatrixView d_output =
-      OutputGradientOf(pass, pass.weights().feed_forward_output_norm, v.feed_forward_output, d_residual);
+      OutputGradientOf(pass, pass.weights().feed_forward_output_norm, ModelTensor::kFeedForwardOutputNorm,
+                       v.feed_forward_output, d_residual);
   const bool more = pass.NeedsInputOf(Projection::kDown);
   pass.Backward({{Projection::kDown, d_output}}, v.activated, more ? &d_activated : nullptr);
   if (!more) return false;
@@ -83,18 +85,21 @@ bool FeedForwardBackward(const LayerPass& pass, MatrixView d_residual) {
   } else {
     pass.Backward({{Projection::kUp, v.up}}, v.normed, d_input);
   }
-  if (below) NormBackward(pass.context, norm, middle, d_normed, d_residual, true);
+  if (below) {
+    NormBackward(pass.context, norm, middle, d_normed, d_residual, true,
+                 pass.GradientOf(ModelTensor::kFeedForwardNorm));
+  }
   return below;
 }
 
 // From the rotated heads' gradient back to that of what the projection gave, in place.
-void HeadsBackward(const LayerPass& pass, const RowPositions& at, const Norm& norm, MatrixView projected,
-                   MatrixView d_heads) {
+void HeadsBackward(const LayerPass& pass, const RowPositions& at, const Norm& norm, ModelTensor name,
+                   MatrixView projected, MatrixView d_heads) {
   RotateHeads(pass.context, pass.layer, at, true, d_heads);
   if (!pass.config().qk_norm) return;
   const int64_t d = pass.config().head_dim;
   const MatrixView rows = HeadsAsRows(d_heads, d);
-  NormBackward(pass.context, norm, HeadsAsRows(projected, d), rows, rows, false);
+  NormBackward(pass.context, norm, HeadsAsRows(projected, d), rows, rows, false, pass.GradientOf(name));
 }
 
 // The gradient of the norm that q_proj, k_proj and v_proj share, of all rows, written to `d_normed` if `below`. Where only learned
@@ -123,7 +128,8 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
   MatrixView d_attention = pass.Act(pass.buffers.d_attention, config.query_size());
   const bool more = pass.NeedsInputOf(Projection::kO);
   const ConstMatrixView d_output =
-      OutputGradientOf(pass, pass.weights().attention_output_norm, v.attention_output, d_stream);
+      OutputGradientOf(pass, pass.weights().attention_output_norm, ModelTensor::kAttentionOutputNorm,
+                       v.attention_output, d_stream);
   pass.Backward({{Projection::kO, d_output}}, v.attention, more ? &d_attention : nullptr);
   if (!more) return;
 
@@ -138,8 +144,9 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
   const float* log_sum_exp = pass.Fp32(pass.activations.log_sum_exp, config.num_attention_heads).f32();
   AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q, few ? LearnedSegmentsOf(batch, v) : SegmentsOf(batch, v),
                     v.attention, log_sum_exp, d_attention, d_q, d_k, d_v);
-  HeadsBackward(pass, few ? GatherRows(at, batch.learned_rows) : at, pass.weights().q_norm, v.q_projected, d_q);
-  HeadsBackward(pass, at, pass.weights().k_norm, v.k_projected, d_k);
+  HeadsBackward(pass, few ? GatherRows(at, batch.learned_rows) : at, pass.weights().q_norm, ModelTensor::kQNorm,
+                v.q_projected, d_q);
+  HeadsBackward(pass, at, pass.weights().k_norm, ModelTensor::kKNorm, v.k_projected, d_k);
 
   const MatrixView residual = pass.activations.residual.View(DType::kF32, rows, config.hidden_size);
   const MatrixView normed = pass.buffers.normed.View(type, rows, config.hidden_size);
@@ -150,7 +157,7 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
   InputsBackward(pass, batch, few, normed, d_q, d_k, d_v, below, d_normed);
   if (!below) return;
   if (few) AddToRows(rt, d_stream, batch.learned_rows, d_residual);
-  NormBackward(pass.context, norm, residual, d_normed, d_residual, true);
+  NormBackward(pass.context, norm, residual, d_normed, d_residual, true, pass.GradientOf(ModelTensor::kInputNorm));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/ops.h"
+#include "model/trainable.h"
 
 namespace hew {
 namespace {
@@ -50,13 +51,20 @@ void NormForward(const DecoderContext& context, const Norm& norm, ConstMatrixVie
 }
 
 void NormBackward(const DecoderContext& context, const Norm& norm, ConstMatrixView x, ConstMatrixView d_y,
-                  MatrixView d_x, bool accumulate) {
+                  MatrixView d_x, bool accumulate, NormGradient d_norm) {
   const float eps = context.model.config.norm_eps;
   if (context.model.config.norm == NormKind::kLayer) {
-    LayerNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate);
+    LayerNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, d_norm.weight,
+                      d_norm.bias);
   } else {
-    RmsNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, nullptr);
+    RmsNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, d_norm.weight);
   }
+}
+
+NormGradient NormGradientOf(const DecoderContext& context, std::span<float> gradients, ModelTensor t, int64_t layer) {
+  if (!context.all) return {};
+  const bool bias = context.model.config.norm == NormKind::kLayer;
+  return {gradients.data() + context.all->At(t, layer), bias ? gradients.data() + context.all->At(t, layer, true) : nullptr};
 }
 
 void Embed(const DecoderContext& context, std::span<const int32_t> ids, const RowPositions& at, MatrixView residual) {

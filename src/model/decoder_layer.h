@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/attention.h"
+#include "model/names.h"
 #include "model/projection.h"
 
 namespace hew {
@@ -34,9 +35,16 @@ MatrixView HeadsAsRows(MatrixView x, int64_t head_dim);
 // y (+)= norm of x, row by row.
 void NormForward(const DecoderContext& context, const Norm& norm, ConstMatrixView x, MatrixView y,
                  bool accumulate = false);
-// d_x (+)= the gradient of its input; d_x may be d_y.
+// Where the gradients of a norm's numbers go; null: they are frozen.
+struct NormGradient {
+  float *weight = nullptr, *bias = nullptr;  // [size]
+};
+// d_x (+)= the gradient of its input; d_x may be d_y. `d_norm` is added to.
 void NormBackward(const DecoderContext& context, const Norm& norm, ConstMatrixView x, ConstMatrixView d_y,
-                  MatrixView d_x, bool accumulate);
+                  MatrixView d_x, bool accumulate, NormGradient d_norm);
+// Where those of the norm `t` stand in `gradients`, if all weights learn.
+NormGradient NormGradientOf(const DecoderContext& context, std::span<float> gradients, ModelTensor t,
+                            int64_t layer = 0);
 
 // The residual stream [rows, hidden_size] fp32 before the first layer.
 void Embed(const DecoderContext& context, std::span<const int32_t> ids, const RowPositions& at, MatrixView residual);

@@ -1,9 +1,11 @@
 // Training: the forward pass over a packed batch, with what the backward pass needs kept, and the two together.
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "kernels/ops.h"
 #include "model/rope.h"
+#include "model/trainable.h"
 #include "model/training_buffers.h"
 
 namespace hew {
@@ -86,6 +88,48 @@ LayerActivations& Again(const DecoderContext& context, const PackedBatch& batch,
   return buffers.passing;
 }
 
+// The gradient of what Embed made.
+void EmbedBackward(const DecoderContext& context, const PackedBatch& batch, MatrixView d_residual,
+                   std::span<float> gradients) {
+  const ModelConfig& config = context.model.config;
+  const auto table = [&](ModelTensor t, int64_t rows) {
+    return F32View(gradients.data() + context.all->At(t), rows, config.hidden_size);
+  };
+  EmbedTokensBackward(context.rt, d_residual, batch.ids, config.embedding_scale,
+                      table(ModelTensor::kEmbedTokens, config.vocab_size));
+  if (!config.learned_positions) return;
+  EmbedTokensBackward(context.rt, d_residual, batch.positions, 1,
+                      table(ModelTensor::kEmbedPositions, config.max_position_embeddings));
+}
+
+// Forward, loss, and back to layer `lowest`.
+LossSum ForwardAndBackward(const DecoderContext& context, const PackedBatch& batch, int64_t lowest,
+                           float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace) {
+  const Model& model = context.model;
+  CheckBatch(model, batch);
+  if (batch.learned_rows.empty()) return {};
+  TrainingWorkspace own;
+  TrainingWorkspace::Buffers& buffers = (workspace ? *workspace : own).buffers();
+  const int64_t layers = model.config.num_hidden_layers;
+  const RowPositions at = PositionsOf(model.config, batch);
+  const MatrixView learned =
+      Forward(context, batch, at, lowest, workspace ? workspace->frozen : nullptr, buffers);
+  const MatrixView d_learned = buffers.d_learned.View(DType::kF32, learned.rows, learned.cols);
+  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers, gradients);
+  const MatrixView d_residual =
+      buffers.d_residual.View(DType::kF32, static_cast<int64_t>(batch.ids.size()), learned.cols);
+  std::memset(d_residual.data, 0, static_cast<size_t>(d_residual.rows * d_residual.cols) * sizeof(float));
+  const bool few = OnlyLearnedRows(context, batch, layers - 1);
+  if (!few) AddToRows(context.rt, d_learned, batch.learned_rows, d_residual);
+  for (int64_t l = layers - 1; l >= lowest; --l) {
+    LayerActivations& activations = Again(context, batch, at, l, buffers);
+    LayerBackward(context, batch, at, l, activations, buffers, few && l + 1 == layers ? d_learned : d_residual,
+                  d_residual, gradients);
+  }
+  if (context.all) EmbedBackward(context, batch, d_residual, gradients);
+  return loss;
+}
+
 }  // namespace
 
 MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
@@ -122,30 +166,20 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
                          TrainingWorkspace* workspace) {
-  CheckBatch(model, batch);
   HEW_CHECK(gradients.size() == adapter.parameters.size());
-  if (batch.learned_rows.empty()) return {};
-  TrainingWorkspace own;
-  TrainingWorkspace::Buffers& buffers = (workspace ? *workspace : own).buffers();
   const LoraAdapter* const adapters[] = {&adapter};
   const TrainingTechniques techniques = workspace ? workspace->techniques : TrainingTechniques();
   const DecoderContext context{rt, model, adapters, &dropout, techniques};
-  const int64_t layers = model.config.num_hidden_layers;
-  const int64_t lowest = adapter.modules.empty() ? layers : adapter.lowest_layer();
-  const RowPositions at = PositionsOf(model.config, batch);
-  const MatrixView learned = Forward(context, batch, at, techniques.lowest_layer ? lowest : 0,
-                                     workspace ? workspace->frozen : nullptr, buffers);
-  const MatrixView d_learned = buffers.d_learned.View(DType::kF32, learned.rows, learned.cols);
-  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers);
-  const MatrixView d_residual = buffers.d_residual.View(DType::kF32, static_cast<int64_t>(batch.ids.size()), learned.cols);
-  std::memset(d_residual.data, 0, static_cast<size_t>(d_residual.rows * d_residual.cols) * sizeof(float));
-  const bool few = OnlyLearnedRows(context, batch, layers - 1);
-  if (!few) AddToRows(rt, d_learned, batch.learned_rows, d_residual);
-  for (int64_t l = layers - 1; l >= (techniques.lowest_layer ? lowest : 0); --l) {
-    LayerActivations& activations = Again(context, batch, at, l, buffers);
-    LayerBackward(context, batch, at, l, activations, buffers, few && l + 1 == layers ? d_learned : d_residual, d_residual, gradients);
-  }
-  return loss;
+  const int64_t lowest = adapter.modules.empty() ? model.config.num_hidden_layers : adapter.lowest_layer();
+  return ForwardAndBackward(context, batch, techniques.lowest_layer ? lowest : 0, gradient_scale, gradients, workspace);
+}
+
+LossSum FullLossAndGradients(const Runtime& rt, const TrainableModel& trainable, const PackedBatch& batch,
+                             float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace) {
+  HEW_CHECK(gradients.size() == trainable.layout().size());
+  const TrainingTechniques techniques = workspace ? workspace->techniques : TrainingTechniques();
+  const DecoderContext context{rt, trainable.model(), {}, nullptr, techniques, &trainable.layout()};
+  return ForwardAndBackward(context, batch, 0, gradient_scale, gradients, workspace);
 }
 
 LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, const PackedBatch& batch,
@@ -160,7 +194,7 @@ LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, 
   const DecoderContext context{rt, model, adapters, nullptr, workspace ? workspace->techniques : TrainingTechniques()};
   const MatrixView learned =
       Forward(context, batch, PositionsOf(model.config, batch), model.config.num_hidden_layers, nullptr, buffers);
-  const LossSum loss = HeadLoss(context, batch, learned, 1, nullptr, buffers);
+  const LossSum loss = HeadLoss(context, batch, learned, 1, nullptr, buffers, {});
   if (token_losses) *token_losses = buffers.losses;
   return loss;
 }

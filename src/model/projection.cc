@@ -5,6 +5,7 @@
 #include "base/float16.h"
 #include "kernels/linear.h"
 #include "kernels/ops.h"
+#include "model/trainable.h"
 
 namespace hew {
 namespace {
@@ -215,6 +216,20 @@ void PlainBackward(const DecoderContext& context, int64_t layer, std::span<const
   OuterProductGradientAll(context.rt, outer);
 }
 
+// All weights learn: d_W = d_y' x and d_bias, the sum of d_y.
+void FullBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
+                  ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients) {
+  std::vector<LinearTerm> into_x;
+  std::vector<OuterProduct> outer;
+  for (const auto& [p, d_y] : group) {
+    into_x.push_back({d_y, &context.model.layers[static_cast<size_t>(layer)][p]});
+    outer.push_back({d_y, x, 1, F32View(gradients.data() + context.all->At(p, layer), d_y.cols, x.cols)});
+    if (context.model.config.HasBias(p)) AddRows(context.rt, d_y, gradients.data() + context.all->At(p, layer, true));
+  }
+  if (d_x) LinearInputGradient(context.rt, into_x, *d_x, accumulate);
+  OuterProductGradientAll(context.rt, outer);
+}
+
 }  // namespace
 
 void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
@@ -226,6 +241,7 @@ void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<c
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
                         ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
                         ProjectionScratch& scratch) {
+  if (context.all) return FullBackward(context, layer, group, x, d_x, accumulate, gradients);
   const Runtime& rt = context.rt;
   const DType type = context.activation_type();
   const LoraAdapter& adapter = OnlyAdapter(context);

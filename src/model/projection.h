@@ -12,6 +12,8 @@
 
 namespace hew {
 
+class ParameterLayout;  // model/trainable.h
+
 // What a pass through the decoder works with.
 struct DecoderContext {
   const Runtime& rt;
@@ -19,6 +21,7 @@ struct DecoderContext {
   std::span<const LoraAdapter* const> adapters;
   const DropoutState* dropout = nullptr;  // null: none (serving, evaluation)
   TrainingTechniques techniques = {};
+  const ParameterLayout* all = nullptr;   // set: all weights learn, and gradients are laid out so; no adapters
 
   DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
 };
@@ -54,7 +57,8 @@ struct OutputGradient {
 };
 
 // Backward of the projections that share the input x [rows, in]: adds the adapter's gradients to `gradients` (flat, as
-// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter.
+// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter; or none, where
+// all weights learn: then the gradients are those of W and bias.
 // DoRA's norm counts as a constant, as in PEFT and in section 4.3 of Liu et al. 2024.
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
                         ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,

@@ -95,23 +95,6 @@ Status SaveGguf(const Runtime& rt, const Model& base, std::span<const LoraAdapte
   return WriteGguf(path, metadata, sources);
 }
 
-Status WriteCompanions(const Model& base, const GgufFile* gguf, const std::string& folder) {
-  if (gguf) {
-    HEW_ASSIGN(const auto files, TokenizerFilesFromGguf(gguf->metadata(), base.source_path));
-    for (const NamedFile& file : files)
-      HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + file.name, file.content));
-    return {};
-  }
-  for (const char* name : kCompanions) {
-    const std::string from = base.source_path + "/" + name;
-    std::error_code ignored;
-    if (!fs::exists(from, ignored)) continue;
-    HEW_ASSIGN(const std::string content, ReadFile(from));
-    HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + name, content));
-  }
-  return {};
-}
-
 Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
                   const std::string& folder, const SaveOptions& options) {
   HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
@@ -120,7 +103,7 @@ Status FillFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
   Progressed progressed(options);
   HEW_ASSIGN(const auto sources,
              Sources<SafetensorsSource>(saver, tensors, options, progressed, &SavedTensor::hf_name));
-  HEW_RETURN_IF_ERROR(WriteCompanions(base, source.gguf(), folder));
+  HEW_RETURN_IF_ERROR(WriteTokenizerFiles(base.source_path, folder));
   HEW_ASSIGN(const std::string config, ConfigJsonToSave(base, source.gguf(), MainType(tensors, sources)));
   HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.json", config));
   HEW_ASSIGN(const std::string lineage, LineageLine(base, adapters));
@@ -145,6 +128,24 @@ Status SaveFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
 }
 
 }  // namespace
+
+Status WriteTokenizerFiles(const std::string& source_path, const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(source_path, ignored)) {
+    HEW_ASSIGN(const GgufFile gguf, GgufFile::Open(source_path));
+    HEW_ASSIGN(const auto files, TokenizerFilesFromGguf(gguf.metadata(), source_path));
+    for (const NamedFile& file : files)
+      HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + file.name, file.content));
+    return {};
+  }
+  for (const char* name : kCompanions) {
+    const std::string from = source_path + "/" + name;
+    if (!fs::exists(from, ignored)) continue;
+    HEW_ASSIGN(const std::string content, ReadFile(from));
+    HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/" + name, content));
+  }
+  return {};
+}
 
 Status CheckSaveTarget(const Model& base, const std::string& path) {
   const bool gguf = path.ends_with(kGgufSuffix);

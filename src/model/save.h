@@ -34,6 +34,10 @@ struct SaveOptions {
 Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
                  const std::string& path, const SaveOptions& options);
 
+// The tokenizer's files (and chat template, generation settings) of the model at `source_path`, carried over or made from
+// its GGUF metadata, written into `folder`.
+Status WriteTokenizerFiles(const std::string& source_path, const std::string& folder);
+
 // What SaveModel asks of `path` before it writes: not the base itself, an existing folder to stand in, nothing to lose
 // there.
 Status CheckSaveTarget(const Model& base, const std::string& path);

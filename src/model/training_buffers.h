@@ -79,12 +79,13 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
                         TrainingWorkspace::Buffers& buffers);
 
 // Losses of the learned rows from their residual stream after the last layer, `learned` [learned, hidden_size]. With d_learned,
-// its gradient is written there: gradient_scale * d(loss sum).
+// its gradient is written there: gradient_scale * d(loss sum); and, if all weights learn, those of head and last norm are
+// added to `gradients`.
 LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView learned, float gradient_scale,
-                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers);
+                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients);
 
 // From the gradient of a layer's output, d_stream, to that of its input, d_residual (the same memory, unless only learned rows
-// went through); adds the adapter's gradients.
+// went through); adds the gradients of what learns in it.
 void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
                    LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_stream,
                    MatrixView d_residual, std::span<float> gradients);

@@ -3,6 +3,7 @@
 
 #include "kernels/linear.h"
 #include "kernels/ops.h"
+#include "model/trainable.h"
 #include "model/training_buffers.h"
 
 namespace hew {
@@ -14,7 +15,7 @@ ConstMatrixView RowsOf(ConstMatrixView x, int64_t begin, int64_t count) { return
 }  // namespace
 
 LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView learned, float gradient_scale,
-                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers) {
+                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients) {
   const Runtime& rt = context.rt;
   const Model& model = context.model;
   const auto learned_rows = static_cast<int64_t>(batch.learned_rows.size());
@@ -42,7 +43,13 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
     const MatrixView d_normed = buffers.d_learned_normed.View(DType::kF32, chunk_rows, hidden).Rows(0, rows);
     const LinearTerm backward{chunk, &model.head()};
     LinearInputGradient(rt, {&backward, 1}, d_normed);
-    NormBackward(context, model.final_norm, RowsOf(learned, begin, rows), d_normed, d_learned->Rows(begin, rows), false);
+    NormBackward(context, model.final_norm, RowsOf(learned, begin, rows), d_normed, d_learned->Rows(begin, rows), false,
+                 NormGradientOf(context, gradients, ModelTensor::kFinalNorm));
+    if (context.all) {
+      const ModelTensor head = model.lm_head.empty() ? ModelTensor::kEmbedTokens : ModelTensor::kLmHead;
+      OuterProductGradient(rt, chunk, normed.Rows(begin, rows), 1,
+                           F32View(gradients.data() + context.all->At(head), vocab, hidden));
+    }
   }
   LossSum sum;
   for (size_t i = 0; i < buffers.losses.size(); ++i) {

@@ -2,6 +2,7 @@
 // shown as a share of what the machine can do.
 #include <algorithm>
 
+#include "model/trainable.h"
 #include "model/training_buffers.h"
 
 namespace hew {
@@ -79,6 +80,12 @@ int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf
   const int64_t layers = config.num_hidden_layers;
   const int64_t stored = techniques.stored_activations ? layers * layer : layers * hidden * kF32Bytes + layer;
   return rows * (stored + shared) + chunk;
+}
+
+double FullTrainingFlopsPerRow(const ModelConfig& config, double head_share) {
+  const double block = 6.0 * static_cast<double>(SumOf(config, {}).weights);
+  const double head = 6.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
+  return static_cast<double>(config.num_hidden_layers) * block + head_share * head;
 }
 
 double TrainingFlopsPerRow(const ModelConfig& config, const LoraConfig& lora, double head_share) {

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "base/random.h"
+#include "model/trainable.h"
 
 namespace hew {
 namespace {
@@ -48,15 +49,16 @@ double BytesPerToken(const Model& model) {
   return bytes;
 }
 
-PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows) {
+// Documents of `length` rows, of each of which the last `thirds` thirds are learned.
+PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows, int64_t length, int64_t thirds) {
   PackedBatch batch;
   batch.ids = RandomIds(config, rows);
-  for (int64_t begin = 0; begin < rows; begin += kBenchRowLength) {
-    const int64_t count = std::min(kBenchRowLength, rows - begin);
+  for (int64_t begin = 0; begin < rows; begin += length) {
+    const int64_t count = std::min(length, rows - begin);
     batch.segments.push_back({begin, count, 0, 0});
     for (int64_t i = 0; i < count; ++i) {
       batch.positions.push_back(static_cast<int32_t>(i));
-      if (i < count * 2 / 3 || i == count - 1) continue;
+      if (i < count * (3 - thirds) / 3 || i == count - 1) continue;
       batch.learned_rows.push_back(static_cast<int32_t>(begin + i));
       batch.targets.push_back(batch.ids[static_cast<size_t>(begin + i + 1)]);
       batch.weights.push_back(1);
@@ -164,10 +166,21 @@ Result<double> ModelBench::LoraRowsPerSecond() {
   if (!s.adapter) {
     HEW_ASSIGN(auto adapter, LoraAdapter::Create(s.rt, s.lora, s.model(), 0));
     s.adapter.emplace(std::move(adapter));
-    s.batch = TrainingBatch(s.config(), s.settings.train_rows);
+    s.batch = TrainingBatch(s.config(), s.settings.train_rows, kBenchRowLength, 1);
     s.gradients.resize(s.adapter->parameters.size());
     step();  // the first touch of memory is not a step
   }
+  return static_cast<double>(s.settings.train_rows) / SecondsOf(step);
+}
+
+double ModelBench::FullRowsPerSecond() {
+  State& s = *state_;
+  const TrainableModel trainable = TrainableModel::From(s.rt, s.model());
+  std::vector<float> gradients(trainable.parameters.size());
+  const PackedBatch batch = TrainingBatch(s.config(), s.settings.train_rows, s.settings.train_rows, 3);
+  TrainingWorkspace workspace;
+  const auto step = [&] { FullLossAndGradients(s.rt, trainable, batch, 1, gradients, &workspace); };
+  step();  // the first touch of memory is not a step
   return static_cast<double>(s.settings.train_rows) / SecondsOf(step);
 }
 
@@ -189,9 +202,13 @@ double ModelBench::GenerationLimit(const MachinePeak& peak) const {
 }
 
 double ModelBench::LoraLimit(const MachinePeak& peak) const {
-  const PackedBatch batch = TrainingBatch(state_->config(), state_->settings.train_rows);
+  const PackedBatch batch = TrainingBatch(state_->config(), state_->settings.train_rows, kBenchRowLength, 1);
   const double head_share = static_cast<double>(batch.learned_rows.size()) / static_cast<double>(batch.ids.size());
   return Flops(state_->rt, peak) / TrainingFlopsPerRow(state_->config(), state_->lora, head_share);
+}
+
+double ModelBench::FullLimit(const MachinePeak& peak) const {
+  return Flops(state_->rt, peak) / FullTrainingFlopsPerRow(state_->config(), 1);
 }
 
 std::vector<ThreadPeak> MeasureThreads(const Runtime& rt) {
@@ -263,7 +280,9 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   HEW_RETURN_IF_ERROR(
       measurer.Measure({fmt::format("lora step, {} rows", settings.train_rows), 0, "tok/s", bench->LoraLimit(peak)},
                        [&] { return bench->LoraRowsPerSecond(); }));
-  // A step of full training belongs here, as one more Measure.
+  HEW_RETURN_IF_ERROR(
+      measurer.Measure({fmt::format("full step, {} rows", settings.train_rows), 0, "tok/s", bench->FullLimit(peak)},
+                       [&]() -> Result<double> { return bench->FullRowsPerSecond(); }));
   measurer.AddMemory();
   return results;
 }

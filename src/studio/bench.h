@@ -42,6 +42,7 @@ class ModelBench {
   double FirstTokenSeconds();  // of a prompt: through the decoder, logits of its end, the likeliest token
   double PromptTokensPerSecond();
   double GeneratedTokensPerSecond();   // from an empty cache
+  double FullRowsPerSecond();          // all weights learn, from one document of which every token is learned
   Result<double> LoraRowsPerSecond();  // forward and backward of packed rows; the optimiser is not counted
 
   // Limits by what `peak` says; units as above.
@@ -50,6 +51,7 @@ class ModelBench {
   double PromptLimit(const MachinePeak& peak) const;
   double GenerationLimit(const MachinePeak& peak) const;
   double LoraLimit(const MachinePeak& peak) const;
+  double FullLimit(const MachinePeak& peak) const;  // 6 flops per weight and token
 
  private:
   struct State;
@@ -64,7 +66,7 @@ struct ThreadPeak {
 };
 std::vector<ThreadPeak> MeasureThreads(const Runtime& rt);
 
-// Load, first token, prompt, generation, LoRA step, and the memory that each held at most.
+// Load, first token, prompt, generation, a LoRA step, a full-training step, and the memory that each held at most.
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
                                             const BenchSettings& settings);
 

@@ -45,9 +45,9 @@ constexpr Synonym kSynonyms[] = {
     {"output_dir", "out"},
 };
 
-std::string Suggestion(std::string_view word) {
+std::string Suggestion(RunKind kind, std::string_view word) {
   std::vector<std::string_view> names;
-  for (const auto& spec : TuneSettingSpecs()) names.push_back(spec.name);
+  for (const auto& spec : SettingSpecs(kind)) names.push_back(spec.name);
   for (const auto& synonym : kSynonyms) names.push_back(synonym.theirs);
   const std::string_view nearest = NearestName(word, names);
   for (const auto& synonym : kSynonyms) {
@@ -132,8 +132,8 @@ Status ParseRecipe(std::string_view toml_text, const std::string& name, TuneSett
   }
   for (const auto& [key, node] : parsed.table()) {
     const std::string where = fmt::format("{}: line {}", name, key.source().begin.line);
-    const SettingSpec* spec = FindSetting(key.str());
-    if (!spec) return BadInput("{}: unknown setting '{}'{}", where, Shown(key.str()), Suggestion(key.str()));
+    const SettingSpec* spec = FindSetting(settings->kind, key.str());
+    if (!spec) return BadInput("{}: unknown setting '{}'{}", where, Shown(key.str()), Suggestion(settings->kind, key.str()));
     if (auto set = SetFromNode(*spec, node, settings); !set) return Annotate(where, std::move(set).error());
   }
   return {};
@@ -146,7 +146,7 @@ Status ReadRecipe(const std::string& path, TuneSettings* settings) {
 
 std::string WriteRecipe(const TuneSettings& settings) {
   std::string out;
-  for (const auto& spec : TuneSettingSpecs()) {
+  for (const auto& spec : SettingSpecs(settings.kind)) {
     std::visit(
         [&](auto field) {
           const auto& value = settings.*field;

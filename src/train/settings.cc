@@ -12,30 +12,31 @@ namespace {
 
 constexpr double kMany = 1e12;
 using S = TuneSettings;
+constexpr RunKind kTune = RunKind::kTune, kPretrain = RunKind::kPretrain;
 
 const SettingSpec kSpecs[] = {
     {"base", &S::base, 0, 0, false, false, "", "the model to teach: a .gguf file or a Hugging Face folder"},
     {"data", &S::data, 0, 0, false, false, "", "training files (JSONL, JSON, .gz, plain text)"},
-    {"out", &S::out, 0, 0, false, false, "", "folder for the adapter"},
+    {"out", &S::out, 0, 0, false, false, "", "folder for what is learned"},
     {"eval_data", &S::eval_data, 0, 0, false, false, "", "files that are never learned, only measured"},
-    {"format", &S::format, 0, 0, false, false, "auto|chat|prompt|alpaca|sharegpt|text", "what the rows look like"},
-    {"chat_template", &S::chat_template, 0, 0, false, false, "", "a Jinja file instead of the model's own template"},
-    {"init_adapter", &S::init_adapter, 0, 0, false, true, "", "go on from this adapter instead of a fresh one"},
+    {"format", &S::format, 0, 0, false, false, "auto|chat|prompt|alpaca|sharegpt|text", "what the rows look like", kTune},
+    {"chat_template", &S::chat_template, 0, 0, false, false, "", "a Jinja file instead of the model's own template", kTune},
+    {"init_adapter", &S::init_adapter, 0, 0, false, true, "", "go on from this adapter instead of a fresh one", kTune},
     {"epochs", &S::epochs, 1, 1e6, false, true, "", "times through the data"},
     {"steps", &S::steps, 0, 1e9, false, true, "", "optimiser steps, instead of epochs"},
-    {"batch_size", &S::batch_size, 1, 1e6, false, true, "", "examples per optimiser step"},
+    {"batch_size", &S::batch_size, 1, 1e6, false, true, "", "examples per optimiser step", kTune},
     {"batch_tokens", &S::batch_tokens, 0, 1e9, false, true, "", "tokens per optimiser step, instead of batch_size"},
     {"grad_accum", &S::grad_accum, 1, 1e5, false, true, "", "batches per optimiser step"},
     {"max_length", &S::max_length, 0, 1e9, false, true, "", "cut rows to so many tokens (0: cut none)"},
     {"shuffle", &S::shuffle, 0, 0, false, true, "", "a new order of rows in each epoch"},
-    {"share_prefix", &S::share_prefix, 0, 0, false, true, "", "work once on what the rows of a step begin with"},
-    {"rank", &S::rank, 1, 4096, false, true, "", "LoRA's rank"},
-    {"alpha", &S::alpha, 0, 1e6, false, true, "", "LoRA's alpha (0: twice the rank)"},
-    {"dropout", &S::dropout, 0, 0.9, false, true, "", "share of the adapter's inputs dropped while learning"},
-    {"targets", &S::targets, 0, 0, false, true, "", "linear layers to adapt: all, or names such as q_proj,v_proj"},
-    {"layers", &S::layers, 0, 0, false, true, "", "layers to adapt: all, last:8, or 20-29 (the first is 0)"},
-    {"rslora", &S::rslora, 0, 0, false, true, "", "scale by alpha / sqrt(rank)"},
-    {"dora", &S::dora, 0, 0, false, true, "", "learn magnitudes apart from directions"},
+    {"share_prefix", &S::share_prefix, 0, 0, false, true, "", "work once on what the rows of a step begin with", kTune},
+    {"rank", &S::rank, 1, 4096, false, true, "", "LoRA's rank", kTune},
+    {"alpha", &S::alpha, 0, 1e6, false, true, "", "LoRA's alpha (0: twice the rank)", kTune},
+    {"dropout", &S::dropout, 0, 0.9, false, true, "", "share of the adapter's inputs dropped while learning", kTune},
+    {"targets", &S::targets, 0, 0, false, true, "", "linear layers to adapt: all, or names such as q_proj,v_proj", kTune},
+    {"layers", &S::layers, 0, 0, false, true, "", "layers to adapt: all, last:8, or 20-29 (the first is 0)", kTune},
+    {"rslora", &S::rslora, 0, 0, false, true, "", "scale by alpha / sqrt(rank)", kTune},
+    {"dora", &S::dora, 0, 0, false, true, "", "learn magnitudes apart from directions", kTune},
     {"lr", &S::lr, 0, 10, true, true, "", "learning rate"},
     {"schedule", &S::schedule, 0, 0, false, true, "constant|linear|cosine", "how the learning rate falls"},
     {"warmup", &S::warmup, 0, 1e9, false, true, "", "steps of rising learning rate (below 1: share of all)"},
@@ -51,7 +52,25 @@ const SettingSpec kSpecs[] = {
     {"micro_tokens", &S::micro_tokens, 0, 1e7, false, false, "", "tokens worked on at once (0: chosen)"},
     {"without", &S::without, 0, 0, false, true, "",
      "what makes training fast, left out to measure it: packing, prefix-sharing, learned-rows, chunked-loss, "
-     "stored-activations, lowest-layer, frozen-layers"},
+     "stored-activations, lowest-layer, frozen-layers",
+     kTune},
+    {"preset", &S::preset, 0, 0, false, true, "|1m|3m|10m|30m|60m|125m", "size of the model, in weights", kPretrain},
+    {"arch", &S::arch, 0, 0, false, true, "llama|gpt2", "how the model is built", kPretrain},
+    {"vocab_size", &S::vocab_size, 0, 1e6, false, true, "", "tokens to learn (0: the preset's)", kPretrain},
+    {"hidden_size", &S::hidden_size, 0, 65536, false, true, "", "instead of the preset's (0)", kPretrain},
+    {"intermediate_size", &S::intermediate_size, 0, 262144, false, true, "", "instead of the preset's (0)", kPretrain},
+    {"num_hidden_layers", &S::num_hidden_layers, 0, 512, false, true, "", "instead of the preset's (0)", kPretrain},
+    {"num_attention_heads", &S::num_attention_heads, 0, 1024, false, true, "", "instead of the preset's (0)", kPretrain},
+    {"num_key_value_heads", &S::num_key_value_heads, 0, 1024, false, true, "", "instead of the preset's (0)", kPretrain},
+    {"tokenizer", &S::tokenizer, 0, 0, false, false, "", "tokenizer.json to use instead of learning one", kPretrain},
+    {"documents", &S::documents, 0, 0, false, true, "blank-lines|lines|file", "what ends a document in plain text",
+     kPretrain},
+    {"separate_documents", &S::separate_documents, 0, 0, false, true, "", "no token sees the document before",
+     kPretrain},
+    {"optimizer", &S::optimizer, 0, 0, false, true, "adamw|muon", "muon: for the matrices inside the blocks", kPretrain},
+    {"sample_every", &S::sample_every, 0, 1e9, false, false, "", "steps between samples (0: none)", kPretrain},
+    {"sample", &S::sample, 0, 0, false, false, "", "a prompt to continue while learning", kPretrain},
+    {"type", &S::type, 0, 0, false, false, "f32|bf16|f16", "of the weights that are written", kPretrain},
     {"seed", &S::seed, 0, 9e15, false, true, "", "of everything random"},
 };
 
@@ -66,12 +85,12 @@ bool InRange(const SettingSpec& spec, double value) {
 }
 
 bool IsChoice(std::string_view choices, std::string_view word) {
-  while (!choices.empty()) {
+  while (true) {
     const size_t bar = choices.find('|');
     if (choices.substr(0, bar) == word) return true;
-    choices = bar == choices.npos ? "" : choices.substr(bar + 1);
+    if (bar == choices.npos) return false;
+    choices.remove_prefix(bar + 1);
   }
-  return false;
 }
 
 std::vector<std::string> SplitCommas(std::string_view text) {
@@ -126,11 +145,37 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::span<const SettingSpec> TuneSettingSpecs() { return kSpecs; }
+std::span<const SettingSpec> SettingSpecs(RunKind kind) {
+  const auto list = [](RunKind of) {
+    std::vector<SettingSpec> specs;
+    for (const auto& spec : kSpecs) {
+      if (!spec.only || *spec.only == of) specs.push_back(spec);
+    }
+    return specs;
+  };
+  static const std::vector<SettingSpec> tune = list(kTune), pretrain = list(kPretrain);
+  return kind == kTune ? tune : pretrain;
+}
 
-const SettingSpec* FindSetting(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kSpecs), std::end(kSpecs), [&](const auto& s) { return s.name == name; });
-  return found == std::end(kSpecs) ? nullptr : found;
+const SettingSpec* FindSetting(RunKind kind, std::string_view name) {
+  for (const auto& spec : SettingSpecs(kind)) {
+    if (spec.name == name) return &spec;
+  }
+  return nullptr;
+}
+
+TuneSettings PretrainDefaults() {
+  TuneSettings s;
+  s.kind = kPretrain;
+  s.epochs = 1;
+  s.batch_tokens = 8192;
+  s.max_length = 512;
+  s.lr = 1e-3;
+  s.schedule = "cosine";
+  s.weight_decay = 0.1;
+  s.beta2 = 0.95;
+  s.save_every = "5min";
+  return s;
 }
 
 std::string FlagOf(const SettingSpec& spec) {
@@ -166,11 +211,31 @@ Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, 
   return CheckField(spec, *settings);
 }
 
+namespace {
+
+Status CheckPretrainSettings(const TuneSettings& s) {
+  if (s.max_length < 2) return BadInput("max_length: expected at least 2, found {}", s.max_length);
+  if (s.batch_tokens < s.max_length) {
+    return BadInput("batch_tokens: expected at least max_length ({}), found {}", s.max_length, s.batch_tokens);
+  }
+  if (s.sample_every > 0 && s.sample.empty()) return BadInput("sample: expected a prompt to continue, found none");
+  if (s.base.empty()) return {};
+  for (const char* name : {"preset", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                           "num_attention_heads", "num_key_value_heads", "tokenizer"}) {
+    if (SettingsToJson(s)[name] != SettingsToJson(PretrainDefaults())[name])
+      return BadInput("{}: expected none beside base, which says it itself, found one", name);
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckSettings(const TuneSettings& s) {
-  for (const auto& spec : kSpecs) HEW_RETURN_IF_ERROR(CheckField(spec, s));
-  if (s.base.empty()) return BadInput("base: expected a model, found nothing");
+  for (const auto& spec : SettingSpecs(s.kind)) HEW_RETURN_IF_ERROR(CheckField(spec, s));
+  if (s.base.empty() && s.kind == kTune) return BadInput("base: expected a model, found nothing");
   if (s.data.empty()) return BadInput("data: expected at least one file, found none");
-  if (s.out.empty()) return BadInput("out: expected a folder for the adapter, found nothing");
+  if (s.out.empty()) return BadInput("out: expected a folder for what is learned, found nothing");
+  if (s.kind == kPretrain) HEW_RETURN_IF_ERROR(CheckPretrainSettings(s));
   if (s.targets.empty()) return BadInput("targets: expected at least one linear layer, found none");
   if (s.patience > 0 && s.eval_data.empty()) {
     return BadInput("patience: expected eval_data to measure progress with, found none");
@@ -189,7 +254,7 @@ Status CheckSettings(const TuneSettings& s) {
 
 nlohmann::ordered_json SettingsToJson(const TuneSettings& settings) {
   nlohmann::ordered_json json;
-  for (const auto& spec : kSpecs) {
+  for (const auto& spec : SettingSpecs(settings.kind)) {
     std::visit([&](auto field) { json[std::string(spec.name)] = settings.*field; }, spec.field);
   }
   return json;

@@ -1,9 +1,10 @@
-// Every setting of a fine-tuning run. One table describes them all: command-line flags, recipe keys, the checkpoint's
+// Every setting of a training run: fine-tuning (hew tune) or all weights (hew pretrain). One table describes them all: command-line flags, recipe keys, the checkpoint's
 // identity and hew_run.json are read from and written by it, so they cannot differ.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,8 +16,11 @@
 
 namespace hew {
 
-// Defaults are meant for a newcomer's few hundred rows on a small model.
+enum class RunKind : uint8_t { kTune, kPretrain };
+
+// Defaults are meant for a newcomer's few hundred rows on a small model; PretrainDefaults has others.
 struct TuneSettings {
+  RunKind kind = RunKind::kTune;
   std::string base, out;                     // the model, and the folder for the adapter
   std::vector<std::string> data, eval_data;  // files
   std::string format = "auto";               // of data and eval_data: see DataFormatFromName
@@ -50,6 +54,19 @@ struct TuneSettings {
   std::vector<std::string> without;  // what makes training fast and is to be left out: see kTechniqueNames
   int64_t seed = 0;
 
+  // Of pretraining alone.
+  std::string preset;         // sizes by name: see ModelShapes; "": 10m
+  std::string arch = "llama";
+  int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;  // 0: the preset's
+  int64_t num_hidden_layers = 0, num_attention_heads = 0, num_key_value_heads = 0;
+  std::string tokenizer;                  // a tokenizer.json, or a folder with one; "": learned from the data
+  std::string documents = "blank-lines";  // what is one document of a plain text file
+  bool separate_documents = false;        // no token sees another document
+  std::string optimizer = "adamw";
+  int64_t sample_every = 0;         // steps; 0: never
+  std::vector<std::string> sample;  // prompts
+  std::string type = "f32";         // of the weights that are written
+
   double lora_alpha() const { return alpha > 0 ? alpha : 2.0 * static_cast<double>(rank); }
 };
 
@@ -64,10 +81,13 @@ struct SettingSpec {
   bool identity = true;           // a resumed run must have the same value
   std::string_view choices = "";  // words separated by '|', if only those are allowed
   std::string_view help = "";
+  std::optional<RunKind> only = std::nullopt;  // a setting of this kind of run alone
 };
 
-std::span<const SettingSpec> TuneSettingSpecs();
-const SettingSpec* FindSetting(std::string_view name);  // by recipe name; null if there is none
+TuneSettings PretrainDefaults();
+
+std::span<const SettingSpec> SettingSpecs(RunKind kind);
+const SettingSpec* FindSetting(RunKind kind, std::string_view name);  // by recipe name; null if there is none
 std::string FlagOf(const SettingSpec& spec);            // "--batch-size"
 
 // Sets one value from text (a flag). Booleans take true and false; lists may be set again and again with `append`.

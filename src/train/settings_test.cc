@@ -24,7 +24,7 @@ std::string RecipeError(std::string_view toml) {
 
 std::string FlagError(std::string_view name, std::string_view text) {
   TuneSettings s;
-  const auto status = SetFromText(*FindSetting(name), text, false, &s);
+  const auto status = SetFromText(*FindSetting(RunKind::kTune, name), text, false, &s);
   return status ? "" : status.error().message;
 }
 
@@ -46,7 +46,7 @@ TEST(Settings, RecipeAndFlagsAreTheSameSettings) {
                                                         {"warmup", "10"}};
   bool append = false;
   for (const auto& [name, text] : values) {
-    ASSERT_TRUE(SetFromText(*FindSetting(name), text, append && std::string_view(name) == "data", &flags)) << name;
+    ASSERT_TRUE(SetFromText(*FindSetting(RunKind::kTune, name), text, append && std::string_view(name) == "data", &flags)) << name;
     append = std::string_view(name) == "data";
   }
   EXPECT_EQ(SettingsToJson(recipe), SettingsToJson(flags));

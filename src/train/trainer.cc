@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <numeric>
 
 #include "base/file.h"
 
@@ -17,46 +16,36 @@ namespace {
 
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-std::vector<int64_t> AllOf(const Dataset& data) {
-  std::vector<int64_t> indices(data.examples.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  return indices;
-}
-
-// Which random mask: one number for each batch of each step.
-DropoutState MaskOf(const TuneSettings& settings, int64_t step, size_t batch) {
-  return {static_cast<uint64_t>(settings.seed), (static_cast<uint64_t>(step) << 20) + batch};
-}
-
 }  // namespace
 
-int64_t TotalSteps(const TuneSettings& settings, const StepPlan& plan, std::span<const TrainingExample> examples) {
+int64_t TotalSteps(const TuneSettings& settings, StepSource* source) {
   if (settings.steps > 0) return settings.steps;
   int64_t steps = 0;
   for (int64_t epoch = 0; epoch < settings.epochs; ++epoch) {
-    const auto in_epoch = static_cast<int64_t>(PlanEpoch(plan, epoch, examples).size());
+    steps += source->BeginEpoch(epoch);
     // Only a bound on tokens makes epochs differ in length.
-    if (plan.tokens_per_step == 0) return in_epoch * settings.epochs;
-    steps += in_epoch;
+    if (settings.batch_tokens == 0) {
+      steps *= settings.epochs;
+      break;
+    }
   }
+  source->BeginEpoch(0);
   return steps;
 }
 
-Trainer::Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train,
-                 const Dataset* eval, LoraAdapter* adapter)
+Trainer::Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan,
+                 StepSource* source, std::vector<PackedBatch> eval, Learner* learner)
     : rt_(rt),
-      request_(request),
-      settings_(request.settings),
+      settings_(settings),
+      hooks_(hooks),
       plan_(std::move(plan)),
-      train_(train),
-      eval_(eval),
-      adapter_(adapter),
-      gradient_(adapter->parameters.size()) {
-  state_.optimizer = OptimizerState(adapter->parameters.size());
-  workspace_.techniques = plan_.techniques;
-  if (plan_.keep_frozen) workspace_.frozen = &frozen_;
-  epoch_steps_ = PlanEpoch(plan_.steps, 0, train_.examples);
-  if (eval_) eval_batches_ = Pack(eval_->examples, AllOf(*eval_), plan_.packing);
+      source_(source),
+      eval_(std::move(eval)),
+      learner_(learner),
+      groups_(learner->groups()),
+      gradient_(learner->parameters().size()) {
+  state_.optimizer = OptimizerState(gradient_.size());
+  BeginEpoch(0);
 }
 
 Trainer::~Trainer() {
@@ -65,14 +54,14 @@ Trainer::~Trainer() {
 
 Result<bool> Trainer::Resume() {
   if (!std::filesystem::exists(CheckpointPath())) return false;
-  HEW_ASSIGN(state_, LoadCheckpoint(CheckpointPath(), plan_.identity, adapter_->parameters.size()));
-  epoch_steps_ = PlanEpoch(plan_.steps, state_.epoch, train_.examples);
-  if (state_.cursor > static_cast<int64_t>(epoch_steps_.size())) {
-    return BadInput("{}: cursor: expected at most {}, found {}", CheckpointPath(), epoch_steps_.size(), state_.cursor);
+  HEW_ASSIGN(state_, LoadCheckpoint(CheckpointPath(), plan_.identity, gradient_.size()));
+  epoch_steps_ = source_->BeginEpoch(state_.epoch);
+  if (state_.cursor > epoch_steps_) {
+    return BadInput("{}: cursor: expected at most {}, found {}", CheckpointPath(), epoch_steps_, state_.cursor);
   }
-  adapter_->parameters = std::move(state_.parameters);
+  learner_->parameters() = std::move(state_.parameters);
   state_.parameters.clear();
-  adapter_->Pack(rt_, *request_.model);
+  learner_->Pack();
   return true;
 }
 
@@ -102,7 +91,7 @@ Status Trainer::WriteMetrics(const nlohmann::ordered_json& line) {
 
 Status Trainer::Run() {
   HEW_RETURN_IF_ERROR(OpenMetrics());
-  progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, request_.quiet);
+  progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, hooks_.quiet);
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;
   while ((state_.eval_pending || state_.optimizer.step < plan_.schedule.total_steps) && !stopped_early()) {
@@ -110,72 +99,72 @@ Status Trainer::Run() {
     if (state_.eval_pending) {
       HEW_RETURN_IF_ERROR(Evaluate());
     } else {
-      if (state_.cursor == static_cast<int64_t>(epoch_steps_.size())) BeginEpoch();
+      if (state_.cursor == epoch_steps_) BeginEpoch(state_.epoch + 1);
       HEW_RETURN_IF_ERROR(Step());
       state_.eval_pending = EvaluationIsDue() ? 1 : 0;
+      HEW_RETURN_IF_ERROR(Sample());
     }
     if (!state_.eval_pending && SaveIsDue()) HEW_RETURN_IF_ERROR(Save());
   }
   progress_.reset();
   if (!state_.best_parameters.empty()) {
-    adapter_->parameters = state_.best_parameters;
-    adapter_->Pack(rt_, *request_.model);
+    learner_->parameters() = state_.best_parameters;
+    learner_->Pack();
   }
   return {};
 }
 
-void Trainer::BeginEpoch() {
-  ++state_.epoch;
+void Trainer::BeginEpoch(int64_t epoch) {
+  state_.epoch = epoch;
   state_.cursor = 0;
   state_.epoch_loss = state_.epoch_weight = 0;
-  epoch_steps_ = PlanEpoch(plan_.steps, state_.epoch, train_.examples);
+  epoch_steps_ = source_->BeginEpoch(epoch);
 }
 
 // The gradient of the mean loss over all learned tokens of the step, whatever the batches it is computed in.
-Result<LossSum> Trainer::StepGradients(const std::vector<int64_t>& chosen) {
-  double weight = 0;
-  for (const int64_t i : chosen) weight += train_.examples[static_cast<size_t>(i)].weight();
+Result<LossSum> Trainer::StepGradients(const StepBatches& data) {
   std::fill(gradient_.begin(), gradient_.end(), 0.0f);
-  const auto batches = Pack(train_.examples, chosen, plan_.packing);
   LossSum sum;
-  for (size_t b = 0; b < batches.size(); ++b) {
+  for (size_t b = 0; b < data.batches.size(); ++b) {
     if (cancelled()) return tl::unexpected(Cancel().error());
-    const LossSum part =
-        LossAndGradients(rt_, *request_.model, *adapter_, batches[b], MaskOf(settings_, state_.optimizer.step, b),
-                         static_cast<float>(1.0 / weight), gradient_, &workspace_);
+    const PackedBatch& batch = data.batches[b];
+    const LossSum part = learner_->Gradients(batch, state_.optimizer.step, b, static_cast<float>(1.0 / data.weight), gradient_);
     sum.loss += part.loss;
     sum.weight += part.weight;
-    const auto rows = static_cast<double>(batches[b].ids.size());
-    flops_ += rows * TrainingFlopsPerRow(request_.model->config, adapter_->config,
-                                         static_cast<double>(batches[b].learned_rows.size()) / rows);
+    const auto rows = static_cast<double>(batch.ids.size());
+    flops_ += rows * learner_->FlopsPerRow(static_cast<double>(batch.learned_rows.size()) / rows);
   }
   return sum;
 }
 
+// What was asked to be shown while learning; nothing of it changes the run.
+Status Trainer::Sample() {
+  if (!hooks_.on_sample || settings_.sample_every == 0 || state_.optimizer.step % settings_.sample_every != 0) return {};
+  return hooks_.on_sample(state_.optimizer.step);
+}
+
 Status Trainer::Step() {
   const double start = Now();
-  const auto& chosen = epoch_steps_[static_cast<size_t>(state_.cursor)];
-  HEW_ASSIGN(const LossSum sum, StepGradients(chosen));
+  HEW_ASSIGN(const StepBatches data, source_->Step(state_.cursor));
+  HEW_ASSIGN(const LossSum sum, StepGradients(data));
   StepMetrics metrics;
   metrics.step = state_.optimizer.step + 1;
   metrics.total_steps = plan_.schedule.total_steps;
   metrics.loss = sum.loss / sum.weight;
   metrics.lr = plan_.schedule.At(state_.optimizer.step);
-  metrics.grad_norm = OptimizerStep(rt_, settings_, metrics.lr, gradient_, adapter_->parameters, &state_.optimizer);
+  metrics.grad_norm = OptimizerStep(rt_, settings_, groups_, metrics.lr, gradient_, learner_->parameters(), &state_.optimizer);
   if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) {
     return BadInput(
         "lr: expected a rate at which the loss stays a number, found {} with loss {} at step {}; the state of step {} "
         "is kept",
         settings_.lr, metrics.loss, metrics.step, last_save_step_);
   }
-  adapter_->Pack(rt_, *request_.model);
+  learner_->Pack();
   ++state_.cursor;
-  for (const int64_t i : chosen) {
-    metrics.tokens += train_.examples[static_cast<size_t>(i)].size();
-    metrics.learned_tokens += train_.examples[static_cast<size_t>(i)].learned();
-  }
+  metrics.tokens = data.tokens;
+  metrics.learned_tokens = data.learned_tokens;
   metrics.epoch =
-      static_cast<double>(state_.epoch) + static_cast<double>(state_.cursor) / static_cast<double>(epoch_steps_.size());
+      static_cast<double>(state_.epoch) + static_cast<double>(state_.cursor) / static_cast<double>(epoch_steps_);
   metrics.seconds = Now() - start;
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / std::max(metrics.seconds, 1e-9);
   state_.epoch_loss += sum.loss;
@@ -184,7 +173,7 @@ Status Trainer::Step() {
   state_.learned_tokens += metrics.learned_tokens;
   state_.train_seconds += metrics.seconds;
   flops_seconds_ += metrics.seconds;
-  Report(metrics);
+  Show(metrics);
   return WriteMetrics({{"step", metrics.step},
                        {"epoch", metrics.epoch},
                        {"loss", metrics.loss},
@@ -196,8 +185,8 @@ Status Trainer::Step() {
                        {"seconds", metrics.seconds}});
 }
 
-void Trainer::Report(const StepMetrics& metrics) {
-  if (request_.on_step) request_.on_step(metrics);
+void Trainer::Show(const StepMetrics& metrics) {
+  if (hooks_.on_step) hooks_.on_step(metrics);
   shown_loss_ = shown_loss_ == 0 ? metrics.loss : 0.9 * shown_loss_ + 0.1 * metrics.loss;
   const double rate = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
   std::string note = fmt::format("loss {:.4f}  {:.0f} tok/s", shown_loss_, rate);
@@ -216,20 +205,40 @@ std::optional<double> Trainer::MachineShare() const {
   return flops_ / flops_seconds_ / (plan_.peak_gflops * 1e9);
 }
 
+TuneReport Trainer::Report() const {
+  TuneReport report;
+  report.folder = plan_.folder;
+  report.steps = state_.optimizer.step;
+  report.train_loss = state_.epoch_weight > 0 ? state_.epoch_loss / state_.epoch_weight : 0;
+  report.eval_loss = state_.best_eval;
+  report.best_step = state_.best_eval ? state_.best_step : state_.optimizer.step;
+  report.stopped_early = stopped_early();
+  report.useful_tokens = state_.useful_tokens;
+  report.learned_tokens = state_.learned_tokens;
+  report.train_seconds = state_.train_seconds;
+  report.eval_seconds = state_.eval_seconds;
+  report.tokens_per_s = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - hooks_.start).count();
+  report.peak_rss_bytes = PeakRssBytes();
+  report.machine_share = MachineShare();
+  report.trainable_parameters = static_cast<int64_t>(gradient_.size());
+  return report;
+}
+
 bool Trainer::EvaluationIsDue() const {
-  if (!eval_) return false;
+  if (eval_.empty()) return false;
   const int64_t step = state_.optimizer.step;
   if (step == plan_.schedule.total_steps) return true;
   return settings_.eval_every > 0 ? step % settings_.eval_every == 0
-                                  : state_.cursor == static_cast<int64_t>(epoch_steps_.size());
+                                  : state_.cursor == epoch_steps_;
 }
 
 Status Trainer::Evaluate() {
   const double start = Now();
   LossSum sum;
-  for (const auto& batch : eval_batches_) {
+  for (const auto& batch : eval_) {
     if (cancelled()) return {};  // still pending: a resumed run makes it again
-    const LossSum part = Loss(rt_, *request_.model, adapter_, batch, nullptr, &workspace_);
+    const LossSum part = learner_->LossOf(batch);
     sum.loss += part.loss;
     sum.weight += part.weight;
   }
@@ -240,7 +249,7 @@ Status Trainer::Evaluate() {
   if (better) {
     state_.best_eval = loss;
     state_.best_step = state_.optimizer.step;
-    state_.best_parameters = adapter_->parameters;
+    state_.best_parameters = learner_->parameters();
     state_.evals_without_progress = 0;
   } else {
     ++state_.evals_without_progress;
@@ -258,9 +267,9 @@ Status Trainer::Save() {
   // The metrics are on disk before the checkpoint that counts on them.
   if (::fsync(fileno(metrics_)) != 0)
     return EnvironmentError("{}/{}: cannot sync: {}", plan_.folder, kMetricsFile, std::strerror(errno));
-  std::swap(state_.parameters, adapter_->parameters);  // lent for the time of writing
+  std::swap(state_.parameters, learner_->parameters());  // lent for the time of writing
   const Status saved = SaveCheckpoint(CheckpointPath(), plan_.identity, state_);
-  std::swap(state_.parameters, adapter_->parameters);
+  std::swap(state_.parameters, learner_->parameters());
   if (!saved) return saved;
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;

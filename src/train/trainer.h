@@ -7,20 +7,15 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "model/decoder.h"
 #include "train/checkpoint.h"
-#include "train/frozen_rows.h"
-#include "train/packer.h"
+#include "train/learner.h"
+#include "train/run.h"
 #include "train/schedule.h"
-#include "train/tune.h"
+#include "train/step_source.h"
 
 namespace hew {
 
 struct TrainPlan {
-  StepPlan steps;
-  PackOptions packing;
-  TrainingTechniques techniques;
-  bool keep_frozen = false;  // FrozenRows
   Schedule schedule;  // its total_steps is the run's
   SaveEvery save_every;
   RunIdentity identity;
@@ -28,54 +23,55 @@ struct TrainPlan {
   double peak_gflops = 0;  // of this machine, to show a share of; 0: unknown
 };
 
-// The steps of a whole run: `settings.steps`, or as many as `settings.epochs` take.
-int64_t TotalSteps(const TuneSettings& settings, const StepPlan& plan, std::span<const TrainingExample> examples);
+// The steps of a whole run: `settings.steps`, or as many as `settings.epochs` take. Leaves the source at epoch 0.
+int64_t TotalSteps(const TuneSettings& settings, StepSource* source);
 
 class Trainer {
  public:
-  // `adapter` is trained in place. `eval` may be null. All must outlive the trainer.
-  Trainer(const Runtime& rt, const TuneRequest& request, TrainPlan plan, const Dataset& train, const Dataset* eval,
-          LoraAdapter* adapter);
+  // `eval` holds the batches to measure with, and may be empty. What is referred to must outlive the trainer.
+  Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan, StepSource* source,
+          std::vector<PackedBatch> eval, Learner* learner);
   ~Trainer();
 
   // Takes up the checkpoint in the folder. True if there was one.
   Result<bool> Resume();
-  // To the last step, or to an early stop; then the adapter holds the best parameters.
+  // To the last step, or to an early stop; then the learner holds the best parameters.
   Status Run();
 
   const TrainState& state() const { return state_; }
   bool stopped_early() const;
   // How near the steps of this process came to plan.peak_gflops; nullopt if that is unknown or there was none.
   std::optional<double> MachineShare() const;
+  // What the run came to so far; folder, data and evaluation rows are left to the caller.
+  TuneReport Report() const;
 
  private:
   Status OpenMetrics();
   Status WriteMetrics(const nlohmann::ordered_json& line);
-  void BeginEpoch();
+  void BeginEpoch(int64_t epoch);
   Status Step();
-  Result<LossSum> StepGradients(const std::vector<int64_t>& chosen);
+  Result<LossSum> StepGradients(const StepBatches& data);
   Status Evaluate();
+  Status Sample();
   Status Save();
   Status Cancel();
   bool EvaluationIsDue() const;
   bool SaveIsDue() const;
-  bool cancelled() const { return request_.cancel && request_.cancel->load(std::memory_order_relaxed); }
-  void Report(const StepMetrics& metrics);
+  bool cancelled() const { return hooks_.cancel && hooks_.cancel->load(std::memory_order_relaxed); }
+  void Show(const StepMetrics& metrics);
   std::string CheckpointPath() const { return plan_.folder + "/" + kCheckpointFile; }
 
   const Runtime& rt_;
-  const TuneRequest& request_;
   const TuneSettings& settings_;
+  const RunHooks& hooks_;
   TrainPlan plan_;
-  const Dataset& train_;
-  const Dataset* eval_;
-  LoraAdapter* adapter_;
+  StepSource* source_;
+  std::vector<PackedBatch> eval_;
+  Learner* learner_;
+  const std::vector<ParameterGroup> groups_;
   TrainState state_;
-  std::vector<std::vector<int64_t>> epoch_steps_;  // of state_.epoch
-  std::vector<PackedBatch> eval_batches_;
+  int64_t epoch_steps_ = 0;      // of state_.epoch
   std::vector<float> gradient_;  // [parameters]
-  TrainingWorkspace workspace_;
-  FrozenRows frozen_;
   std::FILE* metrics_ = nullptr;
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar
@@ -83,5 +79,17 @@ class Trainer {
   int64_t last_save_step_ = 0;
   double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };
+
+// --- What the two kinds of runs do around it ---
+
+// What must not change until a resumed run ends: settings that matter, instruction set, precision.
+RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings);
+// Makes the folder; refuses one with an unfinished run unless `resume`.
+Status BeginFolder(const std::string& out, bool resume);
+// Writes the recipe, takes up a checkpoint if `resume`, and trains to the end.
+Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
+                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner);
+// After what was learned is written: how it came about, and the checkpoint is dropped.
+Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, const TuneReport& report);
 
 }  // namespace hew

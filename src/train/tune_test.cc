@@ -256,7 +256,7 @@ TEST_F(TuneTest, TheBestAdapterIsKeptAndPatienceEnds) {
   const ThreadPool pool(2);
   const Runtime rt{&pool, BestIsa(), Precision::kDefault};
   const auto model = TinyModel(rt);
-  const auto adapter = LoadAdapter(rt, report->adapter, *model);
+  const auto adapter = LoadAdapter(rt, report->folder, *model);
   ASSERT_TRUE(adapter) << adapter.error().message;
   const ByteTokenizer tokenizer;
   DatasetOptions options;

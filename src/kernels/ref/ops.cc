@@ -74,18 +74,25 @@ void LayerNorm(ConstMatrixView x, const float* gain, const float* bias, float ep
 }
 
 void LayerNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
-                       bool accumulate) {
+                       bool accumulate, float* d_gain, float* d_bias) {
   const auto n = static_cast<double>(x.cols);
+  std::vector<double> gain_sum(static_cast<size_t>(x.cols)), bias_sum(static_cast<size_t>(x.cols));
   for (int64_t r = 0; r < x.rows; ++r) {
     const auto [unit, inverse] = Standardised(x, r, eps);
     double level = 0, pull = 0;
     for (int64_t c = 0; c < x.cols; ++c) {
       level += Get(d_y, r, c) * gain[c] / n;
       pull += Get(d_y, r, c) * gain[c] * unit[static_cast<size_t>(c)] / n;
+      gain_sum[static_cast<size_t>(c)] += Get(d_y, r, c) * unit[static_cast<size_t>(c)];
+      bias_sum[static_cast<size_t>(c)] += Get(d_y, r, c);
     }
     for (int64_t c = 0; c < x.cols; ++c) {
       Put(d_x, r, c, inverse * (Get(d_y, r, c) * gain[c] - level - unit[static_cast<size_t>(c)] * pull), accumulate);
     }
+  }
+  for (int64_t c = 0; d_gain && c < x.cols; ++c) {
+    d_gain[c] += static_cast<float>(gain_sum[static_cast<size_t>(c)]);
+    d_bias[c] += static_cast<float>(bias_sum[static_cast<size_t>(c)]);
   }
 }
 
@@ -218,6 +225,21 @@ void EmbedTokens(const Weight& table, std::span<const int32_t> ids, float scale,
     for (int64_t c = 0; c < table.cols; ++c) {
       Set(out, static_cast<int64_t>(i), c, static_cast<double>(scale) * row[static_cast<size_t>(c)]);
     }
+  }
+}
+
+void EmbedTokensBackward(ConstMatrixView d_out, std::span<const int32_t> ids, float scale, MatrixView d_table) {
+  for (int64_t r = 0; r < d_out.rows; ++r) {
+    for (int64_t c = 0; c < d_out.cols; ++c)
+      Put(d_table, ids[static_cast<size_t>(r)], c, static_cast<double>(scale) * Get(d_out, r, c), true);
+  }
+}
+
+void AddRows(ConstMatrixView x, float* sum) {
+  for (int64_t c = 0; c < x.cols; ++c) {
+    double column = sum[c];
+    for (int64_t r = 0; r < x.rows; ++r) column += Get(x, r, c);
+    sum[c] = static_cast<float>(column);
   }
 }
 

@@ -14,7 +14,7 @@ void RmsNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatri
 void LayerNorm(ConstMatrixView x, const float* gain, const float* bias, float eps, MatrixView y,
                bool accumulate = false);
 void LayerNormBackward(ConstMatrixView x, const float* gain, float eps, ConstMatrixView d_y, MatrixView d_x,
-                       bool accumulate);
+                       bool accumulate, float* d_gain, float* d_bias);
 void Rope(const RopeTable& table, RopePairing pairing, std::span<const int32_t> positions, int64_t head_dim,
           bool inverse, MatrixView x);
 double Activate(Activation act, double x);
@@ -32,6 +32,8 @@ void ScaleColumns(ConstMatrixView x, const float* column_scale, MatrixView y, bo
 void Dropout(ConstMatrixView x, float p, uint64_t seed, uint64_t stream, MatrixView y, bool accumulate);
 void CopyOrAdd(ConstMatrixView x, MatrixView y, bool accumulate);
 void EmbedTokens(const Weight& table, std::span<const int32_t> ids, float scale, MatrixView out);
+void EmbedTokensBackward(ConstMatrixView d_out, std::span<const int32_t> ids, float scale, MatrixView d_table);
+void AddRows(ConstMatrixView x, float* sum);
 double SumOfSquares(std::span<const float> x);
 void AdamW(const AdamWSettings& settings, std::span<const float> gradient, std::span<float> parameter,
            std::span<float> first_moment, std::span<float> second_moment);

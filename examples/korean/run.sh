@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A small Korean model from nothing: text, training, and what it says. Under 15 minutes on two cores.
+# Usage: examples/korean/run.sh [HEW] [FOLDER]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+hew=${1:-build/release/hew}
+out=${2:-korean-model}
+mkdir -p "$out"
+python3 "$here/make_corpus.py" > "$out/corpus.txt"
+"$hew" pretrain --data "$out/corpus.txt" --documents lines --separate-documents --preset 3m --max-length 128 \
+  --batch-tokens 4096 --epochs 6 --lr 2e-3 --out "$out/model" \
+  --sample "나 아침부터 아무것도 못 먹었어. 나 배" --sample-every 200
+for text in "나 아침부터 아무것도 못 먹었어. 나 배" "나 상한 우유를 마셨어. 나 배" "나 점심을 너무 많이 먹었어. 나 배"; do
+  "$hew" next "$out/model" "$text" -k 5
+done
+echo "the nearest string:"
+python3 "$here/baseline.py" "$out/corpus.txt"
+echo "the model:"
+python3 "$here/evaluate.py" "$hew" "$out/model"

@@ -1,0 +1,84 @@
+#include "train/learner.h"
+
+#include "train/frozen_rows.h"
+
+namespace hew {
+namespace {
+
+class LoraLearner : public Learner {
+ public:
+  LoraLearner(const Runtime& rt, const Model& model, uint64_t seed, const TrainingTechniques& techniques,
+              bool keep_frozen, LoraAdapter* adapter)
+      : rt_(rt), model_(model), seed_(seed), adapter_(adapter) {
+    workspace_.techniques = techniques;
+    if (keep_frozen) workspace_.frozen = &frozen_;
+  }
+
+  std::vector<float>& parameters() override { return adapter_->parameters; }
+  void Pack() override { adapter_->Pack(rt_, model_); }
+  std::vector<ParameterGroup> groups() const override {
+    return {{.offset = 0, .count = adapter_->parameters.size(), .decays = true}};
+  }
+  LossSum Gradients(const PackedBatch& batch, int64_t step, size_t number, float gradient_scale,
+                    std::span<float> gradient) override {
+    const DropoutState mask{seed_, (static_cast<uint64_t>(step) << 20) + number};
+    return LossAndGradients(rt_, model_, *adapter_, batch, mask, gradient_scale, gradient, &workspace_);
+  }
+  LossSum LossOf(const PackedBatch& batch) override { return Loss(rt_, model_, adapter_, batch, nullptr, &workspace_); }
+  double FlopsPerRow(double head_share) const override {
+    return TrainingFlopsPerRow(model_.config, adapter_->config, head_share);
+  }
+
+ private:
+  const Runtime& rt_;
+  const Model& model_;
+  const uint64_t seed_;
+  LoraAdapter* adapter_;
+  FrozenRows frozen_;
+  TrainingWorkspace workspace_;
+};
+
+class FullLearner : public Learner {
+ public:
+  FullLearner(const Runtime& rt, TrainableModel* trainable) : rt_(rt), trainable_(trainable) {}
+
+  std::vector<float>& parameters() override { return trainable_->parameters; }
+  void Pack() override { trainable_->Pack(rt_); }
+  std::vector<ParameterGroup> groups() const override {
+    std::vector<ParameterGroup> groups;
+    for (const TrainableTensor& t : trainable_->layout().tensors()) {
+      ParameterGroup group{.offset = t.offset, .count = t.size(), .decays = t.matrix};
+      if (t.hidden()) group.rows = t.rows, group.cols = t.cols;
+      groups.push_back(group);
+    }
+    return groups;
+  }
+  LossSum Gradients(const PackedBatch& batch, int64_t, size_t, float gradient_scale,
+                    std::span<float> gradient) override {
+    return FullLossAndGradients(rt_, *trainable_, batch, gradient_scale, gradient, &workspace_);
+  }
+  LossSum LossOf(const PackedBatch& batch) override {
+    return Loss(rt_, trainable_->model(), nullptr, batch, nullptr, &workspace_);
+  }
+  double FlopsPerRow(double head_share) const override {
+    return FullTrainingFlopsPerRow(trainable_->model().config, head_share);
+  }
+
+ private:
+  const Runtime& rt_;
+  TrainableModel* trainable_;
+  TrainingWorkspace workspace_;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> MakeLoraLearner(const Runtime& rt, const Model& model, uint64_t seed,
+                                         const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter) {
+  return std::make_unique<LoraLearner>(rt, model, seed, techniques, keep_frozen, adapter);
+}
+
+std::unique_ptr<Learner> MakeFullLearner(const Runtime& rt, TrainableModel* trainable) {
+  return std::make_unique<FullLearner>(rt, trainable);
+}
+
+}  // namespace hew

@@ -1,0 +1,82 @@
+#include "train/run.h"
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "train/trainer.h"
+
+namespace hew {
+
+nlohmann::ordered_json ToJson(const TuneReport& r) {
+  nlohmann::ordered_json json = {{r.product, r.folder}, {"steps", r.steps}, {"train_loss", r.train_loss}};
+  json["eval_loss"] = r.eval_loss ? nlohmann::ordered_json(*r.eval_loss) : nlohmann::ordered_json(nullptr);
+  json.update(
+      {{"tokens_per_s", r.tokens_per_s},
+       {"useful_tokens", r.useful_tokens},
+       {"seconds", r.seconds},
+       {"train_seconds", r.train_seconds},
+       {"peak_rss_bytes", r.peak_rss_bytes},
+       {"learned_tokens", r.learned_tokens},
+       {"eval_seconds", r.eval_seconds},
+       {"best_step", r.best_step},
+       {"stopped_early", r.stopped_early},
+       {"trainable_parameters", r.trainable_parameters},
+       {"machine_share", r.machine_share ? nlohmann::ordered_json(*r.machine_share) : nlohmann::ordered_json(nullptr)},
+       {"rows", r.data.rows},
+       {"duplicate_rows", r.data.duplicates},
+       {"cut_rows", r.data.cut},
+       {"unlearned_rows", r.data.unlearned},
+       {"eval_rows", r.eval_rows},
+       {"eval_rows_in_training", r.eval_rows_in_training}});
+  return json;
+}
+
+RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings) {
+  RunIdentity identity;
+  const auto json = SettingsToJson(settings);
+  for (const auto& spec : SettingSpecs(settings.kind)) {
+    if (spec.identity) identity[std::string(spec.name)] = json[std::string(spec.name)];
+  }
+  identity["isa"] = NameOf(rt.isa);
+  identity["precision"] = rt.precision == Precision::kFp32 ? "fp32" : "default";
+  return identity;
+}
+
+Status BeginFolder(const std::string& out, bool resume) {
+  std::error_code error;
+  if (std::filesystem::exists(out, error) && !std::filesystem::is_directory(out, error)) {
+    return BadInput("{}: expected a folder for what is learned, found a file", out);
+  }
+  if (!resume && std::filesystem::exists(out + "/" + kCheckpointFile, error)) {
+    return BadInput("{}: expected a new folder or --resume, found an unfinished run ({})", out, kCheckpointFile);
+  }
+  return MakeFolder(out);
+}
+
+Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
+                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner) {
+  HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
+  Trainer trainer(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
+  if (resume) {
+    HEW_ASSIGN(const bool resumed, trainer.Resume());
+    hooks.Say(resumed ? fmt::format("going on after step {}", trainer.state().optimizer.step)
+                      : "no checkpoint yet: beginning at the first step");
+  }
+  HEW_RETURN_IF_ERROR(trainer.Run());
+  return trainer.Report();
+}
+
+Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, const TuneReport& report) {
+  const nlohmann::ordered_json run = {{"format", "hew-run-1"},
+                                      {"settings", SettingsToJson(settings)},
+                                      {"identity", identity},
+                                      {"report", ToJson(report)}};
+  HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRunFile,
+                                          run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  std::error_code error;
+  std::filesystem::remove(settings.out + "/" + kCheckpointFile, error);  // the run is whole: nothing to go on with
+  return {};
+}
+
+}  // namespace hew

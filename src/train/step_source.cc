@@ -1,0 +1,110 @@
+#include "train/step_source.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace hew {
+namespace {
+
+class ExampleSource : public StepSource {
+ public:
+  ExampleSource(const Dataset& data, const StepPlan& plan, const PackOptions& packing)
+      : data_(data), plan_(plan), packing_(packing) {}
+
+  int64_t BeginEpoch(int64_t epoch) override {
+    steps_ = PlanEpoch(plan_, epoch, data_.examples);
+    return static_cast<int64_t>(steps_.size());
+  }
+  Result<StepBatches> Step(int64_t step) const override {
+    const auto& chosen = steps_[static_cast<size_t>(step)];
+    StepBatches out;
+    for (const int64_t i : chosen) {
+      const TrainingExample& example = data_.examples[static_cast<size_t>(i)];
+      out.weight += example.weight();
+      out.tokens += example.size();
+      out.learned_tokens += example.learned();
+    }
+    out.batches = Pack(data_.examples, chosen, packing_);
+    return out;
+  }
+  Result<std::vector<PackedBatch>> All() const override {
+    std::vector<int64_t> all(data_.examples.size());
+    std::iota(all.begin(), all.end(), 0);
+    return Pack(data_.examples, all, packing_);
+  }
+
+ private:
+  const Dataset& data_;
+  const StepPlan plan_;
+  const PackOptions packing_;
+  std::vector<std::vector<int64_t>> steps_;  // of the epoch
+};
+
+class WindowSource : public StepSource {
+ public:
+  WindowSource(TokenWindows windows, const WindowSteps& steps) : windows_(std::move(windows)), steps_(steps) {}
+
+  int64_t BeginEpoch(int64_t epoch) override {
+    epoch_ = epoch;
+    // The last windows of an epoch that fill no step are left out, so that all steps weigh the same.
+    return std::max<int64_t>(1, windows_.windows() / steps_.windows_per_step);
+  }
+  Result<StepBatches> Step(int64_t step) const override {
+    const int64_t begin = step * steps_.windows_per_step;
+    StepBatches out;
+    HEW_ASSIGN(out.batches, Read(epoch_, begin, std::min(begin + steps_.windows_per_step, windows_.windows())));
+    for (const PackedBatch& batch : out.batches) {
+      out.tokens += static_cast<int64_t>(batch.ids.size());
+      out.weight += static_cast<double>(batch.learned_rows.size());
+    }
+    out.learned_tokens = static_cast<int64_t>(out.weight);
+    return out;
+  }
+  Result<std::vector<PackedBatch>> All() const override { return Read(0, 0, windows_.windows()); }
+
+ private:
+  Result<std::vector<PackedBatch>> Read(int64_t epoch, int64_t begin, int64_t end) const {
+    std::vector<PackedBatch> batches;
+    for (int64_t w = begin; w < end; ++w) {
+      if ((w - begin) % steps_.windows_per_batch == 0) batches.emplace_back();
+      HEW_ASSIGN(const TokenWindow window, windows_.Read(epoch, w));
+      Add(window, &batches.back());
+    }
+    return batches;
+  }
+  bool BeginsAlone(const TokenWindow& window, int32_t place) const {
+    return steps_.separate_documents &&
+           std::binary_search(window.document_begins.begin(), window.document_begins.end(), place);
+  }
+  void Add(const TokenWindow& window, PackedBatch* batch) const {
+    const auto first = static_cast<int32_t>(batch->ids.size());
+    int32_t document = 0;  // where the present one begins
+    for (int32_t i = 0; i < static_cast<int32_t>(steps_.length); ++i) {
+      if (BeginsAlone(window, i)) document = i;
+      if (i == document) batch->segments.push_back({first + i, 0, 0, 0});
+      ++batch->segments.back().rows;
+      batch->ids.push_back(window.ids[static_cast<size_t>(i)]);
+      batch->positions.push_back(i - document);
+      if (BeginsAlone(window, i + 1)) continue;  // nothing before it tells
+      batch->learned_rows.push_back(first + i);
+      batch->targets.push_back(window.ids[static_cast<size_t>(i) + 1]);
+      batch->weights.push_back(1);
+    }
+  }
+
+  const TokenWindows windows_;
+  const WindowSteps steps_;
+  int64_t epoch_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<StepSource> MakeExampleSource(const Dataset& data, const StepPlan& plan, const PackOptions& packing) {
+  return std::make_unique<ExampleSource>(data, plan, packing);
+}
+
+std::unique_ptr<StepSource> MakeWindowSource(TokenWindows windows, const WindowSteps& steps) {
+  return std::make_unique<WindowSource>(std::move(windows), steps);
+}
+
+}  // namespace hew

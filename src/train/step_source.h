@@ -1,0 +1,43 @@
+// What a run learns from: the batches of each optimiser step. Which they are is a pure function of epoch and step, so
+// that a resumed run goes on with the same.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "train/packer.h"
+#include "train/token_shards.h"
+
+namespace hew {
+
+struct StepBatches {
+  std::vector<PackedBatch> batches;
+  double weight = 0;                       // sum of the weights of all learned tokens
+  int64_t tokens = 0, learned_tokens = 0;  // shared prefixes counted in each row
+};
+
+class StepSource {
+ public:
+  virtual ~StepSource() = default;
+  // Steps of an epoch, which is made ready.
+  virtual int64_t BeginEpoch(int64_t epoch) = 0;
+  // 0 <= step < that. Error: a file that does not hold what it should.
+  virtual Result<StepBatches> Step(int64_t step) const = 0;
+  // Every row once, for evaluation.
+  virtual Result<std::vector<PackedBatch>> All() const = 0;
+};
+
+// `data` outlives the source.
+std::unique_ptr<StepSource> MakeExampleSource(const Dataset& data, const StepPlan& plan, const PackOptions& packing);
+
+struct WindowSteps {
+  int64_t windows_per_step = 1;
+  int64_t windows_per_batch = 1;
+  int64_t length = 0;               // of a window
+  bool separate_documents = false;  // no token sees the document before
+};
+std::unique_ptr<StepSource> MakeWindowSource(TokenWindows windows, const WindowSteps& steps);
+
+}  // namespace hew
