@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+
 namespace hew {
 
 std::string ByteTokenSpelling(uint8_t byte) { return fmt::format("<0x{:02X}>", byte); }
@@ -15,6 +18,13 @@ std::optional<uint8_t> ByteOfToken(std::string_view spelling) {
     value = value * 16 + static_cast<unsigned>(digit ? c - '0' : c - 'A' + 10);
   }
   return static_cast<uint8_t>(value);
+}
+
+bool TakesSpaceBehind(std::string_view model_name, std::string_view token) {
+  std::string lower(model_name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const bool is_phi3 = lower.find("phi-3") != std::string::npos || lower.find("phi3") != std::string::npos;
+  return is_phi3 && token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
 }
 
 }  // namespace hew

@@ -1,4 +1,5 @@
-// How SentencePiece vocabularies spell what is not plain text, the same in every format.
+// What the tokenizers of both formats have to know alike: how SentencePiece spells what is not plain text, and what
+// GGUF leaves to the reader.
 #pragma once
 
 #include <cstdint>
@@ -14,5 +15,9 @@ inline constexpr std::string_view kSpaceSign = "\xE2\x96\x81";
 // "<0x0A>" is the token of one byte.
 std::string ByteTokenSpelling(uint8_t byte);
 std::optional<uint8_t> ByteOfToken(std::string_view spelling);
+
+// Whether a special token takes the white space behind it along. GGUF does not say; llama.cpp knows it of Phi-3 by the
+// model's general.name.
+bool TakesSpaceBehind(std::string_view model_name, std::string_view token);
 
 }  // namespace hew

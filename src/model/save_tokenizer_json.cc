@@ -1,6 +1,7 @@
 // GGUF metadata -> tokenizer.json and its companions.
 #include <unordered_set>
 
+#include "formats/sentencepiece_spelling.h"
 #include "model/save_pretokenizer.h"
 #include "model/save_sentencepiece.h"
 #include "model/save_tokenizer.h"
@@ -16,7 +17,7 @@ struct GgufVocabulary {
   PreTokenizerRule rule;  // of byte-level BPE
   std::optional<int64_t> bos, eos, pad, unk;
   bool add_bos = false, add_eos = false;
-  std::string chat_template;
+  std::string chat_template, model_name;
 };
 
 Result<std::optional<int64_t>> SpecialId(const GgufMetadata& metadata, const std::string& key, size_t count) {
@@ -97,6 +98,7 @@ Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
   }
   HEW_ASSIGN(v.add_bos, metadata.GetBoolOr("tokenizer.ggml.add_bos_token", v.is_sentencepiece || v.rule.adds_bos));
   HEW_ASSIGN(v.add_eos, metadata.GetBoolOr("tokenizer.ggml.add_eos_token", false));
+  HEW_ASSIGN(v.model_name, metadata.GetStringOr("general.name", ""));
   HEW_ASSIGN(v.chat_template, metadata.GetStringOr("tokenizer.chat_template", ""));
   return v;
 }
@@ -112,7 +114,7 @@ Json AddedTokens(const GgufVocabulary& v) {
                     {"content", (*v.tokens)[i]},
                     {"single_word", false},
                     {"lstrip", false},
-                    {"rstrip", false},
+                    {"rstrip", TakesSpaceBehind(v.model_name, (*v.tokens)[i])},
                     {"normalized", false},
                     {"special", type != kGgufUserDefined}});
   }

@@ -1,9 +1,9 @@
 // Tokenizers out of GGUF metadata, as llama.cpp reads them.
 #include <algorithm>
-#include <cctype>
 #include <limits>
 
 #include "base/shown.h"
+#include "formats/sentencepiece_spelling.h"
 #include "text/bpe.h"
 #include "text/byte_level.h"
 #include "text/charsmap.h"
@@ -115,9 +115,6 @@ class Reader {
 
   Status AddTokens() {
     HEW_ASSIGN(const std::string name, metadata_.GetStringOr("general.name", ""));
-    std::string lower = name;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-    const bool is_phi3 = lower.find("phi-3") != std::string::npos || lower.find("phi3") != std::string::npos;
     std::unordered_map<std::string_view, size_t> seen;
     seen.reserve(tokens_->size());
     for (size_t i = 0; i < tokens_->size(); ++i) {
@@ -131,8 +128,7 @@ class Reader {
       const bool control = IsControl(i), user = TypeOf(i) == kUserDefined;
       if (control || user) {
         SpecialToken special{token, id, control};
-        // GGUF says nothing of white space beside special tokens; for Phi-3 llama.cpp knows it by the model's name.
-        special.strip_right = is_phi3 && token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
+        special.strip_right = TakesSpaceBehind(name, token);
         parts_.special.Add(std::move(special));
       }
       parts_.bytes.push_back(BytesOf(i));

@@ -15,11 +15,11 @@ namespace {
 
 const std::string kVocab = HEW_SOURCE_DIR "/../shared/vectors/vocab/";
 
-std::string SmolPath() {
+std::string ModelPath(const std::string& name) {
   const char* models = std::getenv("HEW_MODELS");
   const std::string folder =
       models ? models : std::string(std::getenv("HOME") ? std::getenv("HOME") : "") + "/.cache/hew-models";
-  return folder + "/smollm2-135m-instruct-q4_1.gguf";
+  return folder + "/" + name + ".gguf";
 }
 
 // A vocabulary of the 256 bytes, a few merges, an added word and control tokens.
@@ -161,11 +161,20 @@ TEST_P(Vocabulary, IdsEqualTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Shared, Vocabulary, testing::Values("gpt-2", "qwen2", "deepseek-coder", "phi-3"));
 
-TEST(SmolLm2, IdsEqualLlamaCpps) {
-  if (!std::filesystem::exists(SmolPath())) GTEST_SKIP() << "no " << SmolPath();
-  const auto tokenizer = Tokenizer::Open(SmolPath()).value();
-  const Json golden =
-      ParseJson(ReadFile(HEW_SOURCE_DIR "/tests/golden/tokenizer/smollm2.json").value(), "golden").value();
+// Real models, where they are: the ids that llama.cpp gives (tools/golden/tokenizer.py).
+struct RealModel {
+  const char* file;
+  const char* golden;
+};
+
+class Real : public testing::TestWithParam<RealModel> {};
+
+TEST_P(Real, IdsEqualLlamaCpps) {
+  const std::string path = ModelPath(GetParam().file);
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+  const auto tokenizer = Tokenizer::Open(path).value();
+  const std::string golden_path = std::string(HEW_SOURCE_DIR "/tests/golden/tokenizer/") + GetParam().golden;
+  const Json golden = ParseJson(ReadFile(golden_path).value(), "golden").value();
   ASSERT_GT(golden.size(), 30u);
   for (const auto& item : golden) {
     const auto text = item["text"].get<std::string>();
@@ -174,15 +183,20 @@ TEST(SmolLm2, IdsEqualLlamaCpps) {
   }
 }
 
-TEST(SmolLm2, LongTextsOfOneKindEncodeAndComeBack) {
-  if (!std::filesystem::exists(SmolPath())) GTEST_SKIP() << "no " << SmolPath();
-  const auto tokenizer = Tokenizer::Open(SmolPath()).value();
+TEST_P(Real, LongTextsOfOneKindEncodeAndComeBack) {
+  const std::string path = ModelPath(GetParam().file);
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path;
+  const auto tokenizer = Tokenizer::Open(path).value();
   for (const std::string unit : {"a", " ", "\n", "가", "漢", "7", "!"}) {
     std::string text;
     while (text.size() < (1u << 20)) text += unit;
     EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text) << unit;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Models, Real,
+                         testing::Values(RealModel{"smollm2-135m-instruct-q4_1", "smollm2.json"},
+                                         RealModel{"gemma-3-270m-q4_k_m", "gemma3.json"}));
 
 RC_GTEST_PROP(Utf8Stream, GivesWholeCharactersAndLosesNothing, (std::vector<uint8_t> raw, std::vector<uint8_t> cuts)) {
   std::string text = "가나🎉e\xcc\x81" + std::string(raw.begin(), raw.end()) + "끝";

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/tokenizer/smollm2.json: the ids llama.cpp gives for texts of many kinds.
+"""Makes tests/golden/tokenizer/smollm2.json and gemma3.json: the ids llama.cpp gives for texts of many kinds.
 
 Usage: tokenizer.py MODEL.gguf LLAMA_TOKENIZE > tests/golden/tokenizer/smollm2.json
 """
