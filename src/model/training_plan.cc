@@ -83,7 +83,7 @@ int64_t TrainingBytes(const ModelConfig& config, const LoraConfig& lora, bool bf
 }
 
 double FullTrainingFlopsPerRow(const ModelConfig& config, double head_share) {
-  const double block = 6.0 * static_cast<double>(SumOf(config, {}).weights);
+  const double block = 6.0 * static_cast<double>(SumOf(config, {}, false).weights);
   const double head = 6.0 * static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
   return static_cast<double>(config.num_hidden_layers) * block + head_share * head;
 }
