@@ -32,7 +32,7 @@ def report(*args):
 class Usage(unittest.TestCase):
     def test_version_and_help(self):
         self.assertRegex(hew("--version").stdout, r"^hew \d+\.\d+\.\d+")
-        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "test", "merge", "convert", "quantize", "bench", "plan",
+        for command in ("inspect", "tokenize", "render", "next", "score", "chat", "generate", "tune", "pretrain", "test", "merge", "convert", "quantize", "bench", "plan",
                         "train-tokenizer"):
             done = hew(command, "--help")
             self.assertEqual(done.returncode, 0, command)

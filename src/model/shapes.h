@@ -20,7 +20,8 @@ const std::vector<ModelShape>& ModelShapes();
 const ModelShape* FindShape(std::string_view name);
 
 // A new model of this shape: `arch` is "llama" or "gpt2" (with a feed-forward of 4 hidden_size,
-// as many heads of keys as of queries, and a learned embedding of `context` positions). The head is tied to the embedding.
+// as many heads of keys as of queries, and a learned embedding of `context` positions). The head is tied to the
+// embedding.
 Result<ModelConfig> ConfigOfShape(const ModelShape& shape, std::string_view arch, int64_t context);
 
 }  // namespace hew

@@ -12,8 +12,8 @@ namespace hew {
 namespace {
 
 std::tuple<int, int64_t, bool> KeyOf(const ModelPart& part) {
-  const int weight = part.projection ? static_cast<int>(*part.projection)
-                                     : kProjectionCount + static_cast<int>(part.tensor);
+  const int weight =
+      part.projection ? static_cast<int>(*part.projection) : kProjectionCount + static_cast<int>(part.tensor);
   return {weight, part.layer, part.bias};
 }
 

@@ -55,19 +55,59 @@ TEST(FullTraining, GradientIsTheSlopeOfTheLossInEveryFamily) {
       std::vector<float> direction(t.size());
       double expected = 0;
       for (size_t i = 0; i < t.size(); ++i) {
-        direction[i] = static_cast<float>(gradient[i] / norm) +
-                       0.3f * random.Normal() / std::sqrt(static_cast<float>(t.size()));
+        direction[i] =
+            static_cast<float>(gradient[i] / norm) + 0.3f * random.Normal() / std::sqrt(static_cast<float>(t.size()));
         expected += static_cast<double>(gradient[i]) * direction[i];
       }
       const auto loss_at = [&](double step) {
         trainable.parameters = start;
-        for (size_t i = 0; i < t.size(); ++i) trainable.parameters[t.offset + i] += static_cast<float>(step) * direction[i];
+        for (size_t i = 0; i < t.size(); ++i)
+          trainable.parameters[t.offset + i] += static_cast<float>(step) * direction[i];
         trainable.Pack(rt);
         return Loss(rt, trainable.model(), nullptr, batch).loss;
       };
       const double h = std::min(0.02, 0.2 / norm);
       const double slope = (8 * (loss_at(h) - loss_at(-h)) - (loss_at(2 * h) - loss_at(-2 * h))) / (12 * h);
       EXPECT_NEAR(slope, expected, 5e-3 * norm + 2e-3) << "of length " << norm;
+    }
+  }
+}
+
+// tools/golden/full_gradients.py
+TEST(FullTraining, GradientsArePyTorchs) {
+  const ThreadPool pool(2);
+  const Runtime rt{&pool, BestIsa(), Precision::kFp32};
+  for (const char* name : {"tiny_llama", "families/gpt2", "families/gemma3", "families/qwen3"}) {
+    SCOPED_TRACE(name);
+    const std::string folder = std::string(HEW_SOURCE_DIR "/tests/golden/") + name;
+    const auto base = LoadModel(rt, folder);
+    ASSERT_TRUE(base) << base.error().message;
+    const auto golden = SafetensorsFile::Open(folder + "/full_gradients.golden");
+    ASSERT_TRUE(golden) << golden.error().message;
+    const TrainableModel trainable = TrainableModel::From(rt, **base);
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < 12; ++i)
+      ids.push_back(static_cast<int32_t>((7 * i * i + 3 * i + 1) % (*base)->config.vocab_size));
+    std::vector<float> gradients(trainable.parameters.size());
+    FullLossAndGradients(rt, trainable, PackDocuments({ids}), 1, gradients);
+    for (const StoredTensor& stored : TensorsOf((*base)->config)) {
+      const TensorEntry* entry = golden->Find(stored.hf_name);
+      ASSERT_NE(entry, nullptr) << stored.hf_name;
+      const auto* expected = reinterpret_cast<const float*>(entry->bytes.data());
+      const int64_t rows = stored.shape[0], cols = stored.matrix() ? stored.shape[1] : 1;
+      double difference = 0, norm = 0;
+      int64_t row = 0;  // of the file
+      for (const ModelPart& part : stored.parts) {
+        const float* found = gradients.data() + trainable.layout().At(part);
+        for (int64_t r = 0; r < part.rows; ++r, ++row) {
+          for (int64_t c = 0; c < cols; ++c) {
+            const double e = expected[stored.hf_transposed ? c * rows + row : row * cols + c];
+            difference += std::pow(found[r * cols + c] - e, 2);
+            norm += e * e;
+          }
+        }
+      }
+      EXPECT_LT(std::sqrt(difference), 1e-4 * std::sqrt(norm) + 1e-5) << stored.hf_name;
     }
   }
 }

@@ -76,9 +76,8 @@ Result<TokenizerPtr> PrepareTokenizer(const Runtime& rt, const PretrainRequest& 
 }
 
 // The files as token shards: those that are text are encoded into FOLDER/tokens/NAME.
-Result<std::vector<std::string>> ShardsOf(const Runtime& rt, const PretrainRequest& request,
-                                          const Tokenizer& tokenizer, const std::vector<std::string>& files,
-                                          const char* name) {
+Result<std::vector<std::string>> ShardsOf(const Runtime& rt, const PretrainRequest& request, const Tokenizer& tokenizer,
+                                          const std::vector<std::string>& files, const char* name) {
   std::vector<std::string> shards, texts;
   for (const auto& file : files) (file.ends_with(".shard") ? shards : texts).push_back(file);
   if (texts.empty()) return shards;

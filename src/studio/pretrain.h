@@ -1,5 +1,5 @@
-// Pretraining, whole: tokenizer, token shards, a model from nothing (or going on with one), all weights learned, and the
-// model on disk.
+// Pretraining, whole: tokenizer, token shards, a model from nothing (or going on with one), all weights learned, and
+// the model on disk.
 #pragma once
 
 #include "base/result.h"

@@ -17,7 +17,7 @@ class LoraLearner : public Learner {
   std::vector<float>& parameters() override { return adapter_->parameters; }
   void Pack() override { adapter_->Pack(rt_, model_); }
   std::vector<ParameterGroup> groups() const override {
-    return {{.offset = 0, .count = adapter_->parameters.size(), .decays = true}};
+    return {ParameterGroup{.offset = 0, .count = adapter_->parameters.size(), .decays = true}};
   }
   LossSum Gradients(const PackedBatch& batch, int64_t step, size_t number, float gradient_scale,
                     std::span<float> gradient) override {

@@ -18,8 +18,8 @@ class Learner {
   virtual ~Learner() = default;
 
   virtual std::vector<float>& parameters() = 0;
-  virtual void Pack() = 0;                                   // after a change of the parameters
-  virtual std::vector<ParameterGroup> groups() const = 0;    // cover all parameters, in order
+  virtual void Pack() = 0;                                 // after a change of the parameters
+  virtual std::vector<ParameterGroup> groups() const = 0;  // cover all parameters, in order
   // Adds gradient_scale * d(loss sum)/d(parameters). (step, number) chooses the random mask of this batch.
   virtual LossSum Gradients(const PackedBatch& batch, int64_t step, size_t number, float gradient_scale,
                             std::span<float> gradient) = 0;

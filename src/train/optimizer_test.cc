@@ -34,11 +34,14 @@ TEST(Optimizer, MuonsMatrixIsNearlyOrthogonal) {
     EXPECT_GT(same, 0);
     // |X X' v| stays near |v| for any v.
     const std::vector<float> v = RandomMatrix(1, std::max(rows, cols));
-    const auto at = [&](int64_t i, int64_t j) { return x[static_cast<size_t>(rows < cols ? i * cols + j : j * cols + i)]; };
+    const auto at = [&](int64_t i, int64_t j) {
+      return x[static_cast<size_t>(rows < cols ? i * cols + j : j * cols + i)];
+    };
     double inside = 0, outside = 0;
     for (int64_t i = 0; i < std::min(rows, cols); ++i) {
       double dot = 0;
-      for (int64_t j = 0; j < std::max(rows, cols); ++j) dot += static_cast<double>(at(i, j)) * v[static_cast<size_t>(j)];
+      for (int64_t j = 0; j < std::max(rows, cols); ++j)
+        dot += static_cast<double>(at(i, j)) * v[static_cast<size_t>(j)];
       inside += dot * dot;
     }
     for (float value : v) outside += static_cast<double>(value) * value;

@@ -26,7 +26,7 @@ struct StepMetrics {
 // How a run speaks with whoever started it.
 struct RunHooks {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();  // of the whole command
-  bool quiet = false;                               // no progress bar
+  bool quiet = false;                                                              // no progress bar
   const std::atomic<bool>* cancel = nullptr;        // set by Ctrl-C: stop after the batch at work, keep a checkpoint
   std::function<void(const std::string&)> say;      // lines for people; may be empty
   std::function<void(const StepMetrics&)> on_step;  // may be empty

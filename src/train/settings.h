@@ -21,7 +21,7 @@ enum class RunKind : uint8_t { kTune, kPretrain };
 // Defaults are meant for a newcomer's few hundred rows on a small model; PretrainDefaults has others.
 struct TuneSettings {
   RunKind kind = RunKind::kTune;
-  std::string base, out;                     // the model, and the folder for the adapter
+  std::string base, out;                     // the model, and the folder for what is learned
   std::vector<std::string> data, eval_data;  // files
   std::string format = "auto";               // of data and eval_data: see DataFormatFromName
   std::string chat_template;                 // a Jinja file to use instead of the model's own; "" = the model's
