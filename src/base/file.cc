@@ -13,24 +13,38 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_steps.h"
+
 namespace hew {
 namespace {
 
 std::string LastError() { return std::strerror(errno); }
 
-// Makes a rename durable. Some file systems cannot sync a folder; that is no failure of ours.
-Status SyncFolder(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent.string();
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
-  const int failed = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
-  if (failed && error != EINVAL && error != ENOTSUP) {
-    return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
+Status Tell(const FileObserver& observer, FileStep step, const std::string& path) {
+  return observer ? observer(step, path) : Status();
+}
+
+Status WriteAll(int fd, const std::string& temporary, std::string_view bytes, uint64_t* size) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", temporary, *size, LastError());
+    bytes.remove_prefix(static_cast<size_t>(written));
+    *size += static_cast<uint64_t>(written);
   }
   return {};
+}
+
+// Synced and renamed, the file closed, the folder synced.
+Status Finish(int* fd, const std::string& temporary, const std::string& path, const FileObserver& observer) {
+  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kSync, path));
+  if (::fsync(*fd) != 0) return EnvironmentError("{}: cannot sync: {}", temporary, LastError());
+  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kRename, path));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return EnvironmentError("{}: cannot rename to {}: {}", temporary, path, LastError());
+  }
+  ::close(std::exchange(*fd, -1));
+  return SyncFolderOf(path, observer);
 }
 
 }  // namespace
@@ -108,24 +122,39 @@ AtomicFile::~AtomicFile() {
   ::unlink(temporary_.c_str());
 }
 
-Status AtomicFile::Write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", temporary_, size_, LastError());
-    bytes.remove_prefix(static_cast<size_t>(written));
-    size_ += static_cast<uint64_t>(written);
-  }
-  return {};
+Status AtomicFile::Write(std::string_view bytes) { return WriteAll(fd_, temporary_, bytes, &size_); }
+
+Status AtomicFile::Commit() { return Finish(&fd_, temporary_, path_, {}); }
+
+Status WriteFileInSteps(const std::string& path, std::string_view bytes, const FileObserver& observer) {
+  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kCreate, path));
+  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
+  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return EnvironmentError("{}: cannot create: {}", temporary, LastError());
+  uint64_t size = 0;
+  Status status = Tell(observer, FileStep::kWrite, path);
+  if (status) status = WriteAll(fd, temporary, bytes, &size);
+  if (status) status = Finish(&fd, temporary, path, observer);
+  if (fd < 0) return status;  // renamed: what failed after that leaves the file
+  ::close(fd);
+  ::unlink(temporary.c_str());
+  return status;
 }
 
-Status AtomicFile::Commit() {
-  if (::fsync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", temporary_, LastError());
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    return EnvironmentError("{}: cannot rename to {}: {}", temporary_, path_, LastError());
+Status SyncFolderOf(const std::string& path, const FileObserver& observer) {
+  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kSyncFolder, path));
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
+  const int failed = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  // Some file systems cannot sync a folder; that is no failure of ours.
+  if (failed && error != EINVAL && error != ENOTSUP) {
+    return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
   }
-  ::close(std::exchange(fd_, -1));
-  return SyncFolder(path_);
+  return {};
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view bytes) {

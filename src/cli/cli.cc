@@ -2,12 +2,11 @@
 
 #include <cstdio>
 
+#include "base/version.h"
 #include "cli/command.h"
 
 namespace hew {
 namespace {
-
-constexpr const char* kVersion = "hew 0.1.0";
 
 int StatusOf(ErrorCode code) {
   switch (code) {
@@ -27,8 +26,11 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.add_option("--threads", common.threads, "threads; all processors by default");
   app.add_option("--seed", common.seed, "seed of everything random")->capture_default_str();
   app.add_option("--isa", common.isa, "scalar, avx2 or avx512; the best by default");
-  app.add_option("--precision", common.precision, "default, or fp32: weights dequantised, everything in fp32")->capture_default_str();
-  app.set_version_flag("--version", kVersion);
+  app.add_option("--precision", common.precision, "default, or fp32: weights dequantised, everything in fp32")
+      ->capture_default_str();
+  app.add_option("--lang", common.lang, "en or ko: the language of what a person reads; LANG by default")
+      ->check(CLI::IsMember({"en", "ko"}));
+  app.set_version_flag("--version", kHewVersion);
 }
 
 }  // namespace
@@ -51,6 +53,11 @@ int RunCli(int argc, char** argv) {
   AddBenchCommand(app, context);
   AddTrainTokenizerCommand(app, context);
   AddPlanCommand(app, context);
+  AddWorkspaceCommands(app, context);
+  AddFlagCommand(app, context);
+  AddFixCommands(app, context);
+  AddWhyCommand(app, context);
+  AddMaintenanceCommands(app, context);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
   const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };

@@ -27,7 +27,8 @@ const std::atomic<bool>& Cancelled() {
 }
 
 Result<Runtime> CommandContext::MakeRuntime() {
-  if (common.threads < 0 || common.threads > 1024) return BadInput("--threads: expected 1 to 1024, found {}", common.threads);
+  if (common.threads < 0 || common.threads > 1024)
+    return BadInput("--threads: expected 1 to 1024, found {}", common.threads);
   Runtime rt;
   rt.isa = BestIsa();
   if (!common.isa.empty()) {
@@ -63,6 +64,15 @@ void CommandContext::PrintJson(const nlohmann::ordered_json& object) const {
   std::puts(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
+const char* CommandContext::In(const Message& message) const {
+  std::string lang = common.lang;
+  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (lang.empty() && value) lang = value;
+  }
+  return lang.starts_with("ko") ? message.ko : message.en;
+}
+
 Result<JinjaClock> CommandContext::Now() const {
   const char* fixed = std::getenv("HEW_NOW");
   if (!fixed) return LocalClock();
@@ -73,10 +83,13 @@ Result<JinjaClock> CommandContext::Now() const {
 
 void AddTextOptions(CLI::App* command, std::shared_ptr<TextOptions> options, bool with_ids) {
   auto* text = command->add_option("--text", options->text, "the text");
-  auto* file = command->add_option("--file", options->file, "a file with the text, taken as bytes; - is standard input");
+  auto* file =
+      command->add_option("--file", options->file, "a file with the text, taken as bytes; - is standard input");
   text->excludes(file);
   if (with_ids) {
-    command->add_option("--ids", options->ids, "token ids, \"1 2 3\", exactly as given")->excludes(text)->excludes(file);
+    command->add_option("--ids", options->ids, "token ids, \"1 2 3\", exactly as given")
+        ->excludes(text)
+        ->excludes(file);
   }
 }
 
@@ -96,7 +109,8 @@ Result<std::vector<int32_t>> ParseIds(const std::string& ids) {
     }
     int32_t id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
-    if (error != std::errc() || id < 0) return BadInput("--ids: expected token ids like \"1 2 3\", found '{}'", std::string(at, end));
+    if (error != std::errc() || id < 0)
+      return BadInput("--ids: expected token ids like \"1 2 3\", found '{}'", std::string(at, end));
     out.push_back(id);
     at = next;
   }

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "cli/messages.h"
 #include "text/chat_template.h"
 
 namespace hew {
@@ -27,6 +28,7 @@ struct CommonOptions {
   uint64_t seed = 0;
   std::string isa;  // "": the best this machine has
   std::string precision = "default";
+  std::string lang;                   // "en", "ko"; "": as LC_ALL, LC_MESSAGES or LANG say
   std::vector<std::string> adapters;  // for commands that call AddAdapterOption
 };
 
@@ -34,6 +36,7 @@ class CommandContext {
  public:
   CommonOptions common;
   std::function<Result<int>()> run;
+  std::optional<int64_t> version;  // that the command recorded, if it did
 
   // The runtime the options ask for; its threads live as long as the context.
   Result<Runtime> MakeRuntime();
@@ -44,6 +47,16 @@ class CommandContext {
   Result<std::string> FindModel(const std::string& model) const;
   // Prints one JSON object on standard output; bytes that are not UTF-8 become U+FFFD.
   void PrintJson(const nlohmann::ordered_json& object) const;
+  // One message of cli/messages.h in the reader's language, filled in, on standard output.
+  template <typename... Args>
+  void Say(const Message& message, const Args&... args) const {
+    fmt::print(fmt::runtime(In(message)), args...);
+  }
+  template <typename... Args>
+  std::string Text(const Message& message, const Args&... args) const {
+    return fmt::format(fmt::runtime(In(message)), args...);
+  }
+  const char* In(const Message& message) const;  // not filled in
   // The local time, or HEW_NOW (YYYY-MM-DDTHH:MM:SS), which only the command line reads.
   Result<JinjaClock> Now() const;
 
@@ -62,6 +75,10 @@ void AddTextOptions(CLI::App* command, std::shared_ptr<TextOptions> options, boo
 Result<std::string> ReadTextOption(const TextOptions& options);
 Result<std::vector<int32_t>> ParseIds(const std::string& ids);  // "1 2 3", commas allowed
 
+struct AnswerDiff;
+// Broken cases first, then fixed, then changed; `shown` of each at most.
+void PrintAnswerDiff(const CommandContext& context, const AnswerDiff& answers, size_t shown);
+
 void AddAdapterOption(CLI::App* command, CommandContext& context);  // --adapter A[=SCALE], repeated
 
 void AddPullCommand(CLI::App& app, CommandContext& context);
@@ -76,5 +93,10 @@ void AddTestCommand(CLI::App& app, CommandContext& context);
 void AddBenchCommand(CLI::App& app, CommandContext& context);
 void AddTrainTokenizerCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
+void AddWorkspaceCommands(CLI::App& app, CommandContext& context);  // init, list, show, diff, promote, rollback
+void AddFlagCommand(CLI::App& app, CommandContext& context);
+void AddFixCommands(CLI::App& app, CommandContext& context);        // fix, gate, bisect
+void AddWhyCommand(CLI::App& app, CommandContext& context);
+void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
 
 }  // namespace hew

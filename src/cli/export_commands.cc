@@ -1,10 +1,12 @@
 // hew merge, hew convert.
 #include <charconv>
+#include <filesystem>
 
 #include "base/progress.h"
 #include "cli/command.h"
 #include "studio/convert.h"
 #include "studio/merge.h"
+#include "studio/registry/record.h"
 
 namespace hew {
 namespace {
@@ -13,6 +15,7 @@ struct ExportOptions {
   std::string in, out, type;  // in: the base to merge into, or what to convert
   std::string max_shard_size = "5GB";
   std::string base;  // of an adapter to convert
+  std::string name;  // of the version that a merge becomes
 };
 
 // "2GB", "500 MB", "1GiB" or a number of bytes; powers of ten unless an i says otherwise, as in Transformers.
@@ -57,6 +60,7 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
                                    {"token_ids_equal", true},
                                    {"compared_tokens", report.compared_tokens}};
     if (!report.advice.empty()) json["advice"] = report.advice;
+    if (context.version) json["version"] = fmt::format("v{}", *context.version);
     context.PrintJson(json);
     return kExitDone;
   }
@@ -69,19 +73,57 @@ Result<int> Show(const CommandContext& context, const ExportReport& report) {
   return kExitDone;
 }
 
+// In a workspace the merged model becomes a version; --out, unless given, is a file that only the version keeps.
 Result<int> RunMerge(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(auto workspace, Workspace::Find());
   HEW_ASSIGN(const std::string base, context.FindModel(options.in));
-  HEW_ASSIGN(const auto report, MergeModel(rt, base, context.common.adapters, options.out, save, &Cancelled()));
-  return Show(context, report);
+  HEW_ASSIGN(ModelRef ref, ResolveModel(base));
+  for (const auto& spec : context.common.adapters) {
+    HEW_ASSIGN(std::string adapter, ResolveAdapter(spec));
+    ref.adapters.push_back(std::move(adapter));
+  }
+  if (ref.adapters.empty()) return BadInput("--adapter: expected an adapter to merge, found none");
+  if (options.out.empty() && !workspace)
+    return BadInput("--out: expected a file or folder (outside a workspace), found none");
+  if (!options.name.empty() && !workspace)
+    return BadInput("--name: expected a workspace (hew init) to record a version in, found none");
+  std::string out = options.out, folder;
+  if (out.empty()) {
+    HEW_ASSIGN(folder, workspace->NewRunFolder(""));
+    out = folder + "/model.gguf";
+  }
+  auto merged = MergeModel(rt, ref.path, ref.adapters, out, save, &Cancelled());
+  Result<int> shown = kExitDone;
+  if (merged && workspace) {
+    const Json metrics = {{"sha256", merged->sha256},
+                          {"type", NameOf(merged->type)},
+                          {"bytes", merged->bytes},
+                          {"max_logit_diff", merged->max_logit_diff}};
+    auto id =
+        RecordMerge(*workspace, rt, {ref.path, ref.adapters, options.type, save.max_shard_bytes, options.name, ref.version, out, metrics});
+    if (id) context.version = *id;
+    if (!id) shown = tl::unexpected(std::move(id).error());
+  }
+  if (!folder.empty()) {
+    std::error_code error;
+    std::filesystem::remove_all(folder, error);
+    if (merged) merged->path = context.version ? fmt::format("v{}", *context.version) : merged->path;
+  }
+  if (!merged) return tl::unexpected(std::move(merged).error());
+  return shown ? Show(context, *merged) : shown;
 }
 
 Result<int> RunConvert(CommandContext& context, const ExportOptions& options) {
   HEW_ASSIGN(const SaveOptions save, ParseOptions(options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const std::string in, context.FindModel(options.in));
-  HEW_ASSIGN(const std::string base, context.FindModel(options.base));
+  HEW_ASSIGN(const std::string named, context.FindModel(options.in));
+  HEW_ASSIGN(const std::string named_base, context.FindModel(options.base));
+  HEW_ASSIGN(const ModelRef ref, ResolveModel(named));
+  const bool adapter = !ref.adapters.empty();  // a version's: what it adds to its base
+  const std::string in = adapter ? ref.adapters[0] : ref.path,
+                    base = adapter && options.base.empty() ? ref.path : named_base;
   HEW_ASSIGN(const auto report, Convert(rt, in, options.out, save, base, &Cancelled()));
   return Show(context, report);
 }
@@ -103,14 +145,16 @@ void AddTypeOptions(CLI::App* command, std::shared_ptr<ExportOptions> options, c
 void AddExportCommands(CLI::App& app, CommandContext& context) {
   auto* merge = app.add_subcommand("merge", "one model of a base and its adapters");
   auto options = std::make_shared<ExportOptions>();
-  merge->add_option("--base", options->in, "the model: a .gguf file or a folder")->required();
-  merge
-      ->add_option("--adapter", context.common.adapters,
-                   "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated")
-      ->required();
-  merge->add_option("--out", options->out, "a file ending in .gguf, or a folder for Transformers")->required();
+  merge->add_option("--base", options->in, "the model: a .gguf file, a folder or a version")->required();
+  merge->add_option("--adapter", context.common.adapters,
+                    "a PEFT folder or GGUF LoRA file, with a scale as A=0.5; may be repeated");
+  merge->add_option("--out", options->out,
+                    "a file ending in .gguf, or a folder for Transformers; a workspace needs none");
+  merge->add_option("--name", options->name, "what to call the version that a workspace records");
   AddTypeOptions(merge, options, "quantised ones: Q8_0, and F16 in a folder");
-  merge->footer("Example:\n  hew merge --base model.gguf --adapter my-adapter --out merged.gguf --type F16");
+  merge->footer(
+      "Example:\n  hew merge --base model.gguf --adapter my-adapter --out merged.gguf --type F16\n"
+      "  hew merge --base v2 --name merged      (in a workspace)");
   merge->callback([&context, options] { context.run = [&context, options] { return RunMerge(context, *options); }; });
 
   auto* convert = app.add_subcommand("convert", "a model or adapter in another format or type; also called quantize")

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "studio/open_model.h"
+#include "studio/registry/fixes.h"
 
 namespace hew {
 namespace {
@@ -26,10 +27,14 @@ void AddSamplingOptions(CLI::App* command, const std::shared_ptr<GenerateOptions
   command->add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 keeps all")->capture_default_str();
   command->add_option("--top-p", s.top_p, "keep the likeliest tokens that make up p")->capture_default_str();
   command->add_option("--min-p", s.min_p, "drop tokens less likely than p times the likeliest")->capture_default_str();
-  command->add_option("--repeat-penalty", s.repeat_penalty, "divide the logits of tokens said before")->capture_default_str();
-  command->add_option("--repeat-last-n", s.repeat_last_n, "how many tokens back penalties look; -1 all")->capture_default_str();
-  command->add_option("--presence-penalty", s.presence_penalty, "subtracted once from tokens said before")->capture_default_str();
-  command->add_option("--frequency-penalty", s.frequency_penalty, "subtracted for each time a token was said")->capture_default_str();
+  command->add_option("--repeat-penalty", s.repeat_penalty, "divide the logits of tokens said before")
+      ->capture_default_str();
+  command->add_option("--repeat-last-n", s.repeat_last_n, "how many tokens back penalties look; -1 all")
+      ->capture_default_str();
+  command->add_option("--presence-penalty", s.presence_penalty, "subtracted once from tokens said before")
+      ->capture_default_str();
+  command->add_option("--frequency-penalty", s.frequency_penalty, "subtracted for each time a token was said")
+      ->capture_default_str();
   command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")->capture_default_str();
   command->add_option("--stop", options->stop, "text that ends the answer; may be repeated")->allow_extra_args(false);
   command->add_flag("--no-lookup", options->no_lookup, "do not guess ahead from what was said: the same answer, later");
@@ -50,7 +55,9 @@ nlohmann::ordered_json Report(const GenerateResult& result) {
             {"accepted_tokens", result.accepted_tokens}}},
           {"tokens_per_s", result.tokens_per_s()},
           {"prompt_tokens_per_s",
-           result.prompt_seconds > 0 ? static_cast<double>(result.prompt_tokens - result.cached_tokens) / result.prompt_seconds : 0}};
+           result.prompt_seconds > 0
+               ? static_cast<double>(result.prompt_tokens - result.cached_tokens) / result.prompt_seconds
+               : 0}};
 }
 
 bool PrintPiece(std::string_view piece) {
@@ -59,16 +66,36 @@ bool PrintPiece(std::string_view piece) {
   return !Cancelled().load();
 }
 
+// A version's answers are kept by its workspace, so that a wrong one can be flagged by its number.
+Result<std::optional<int64_t>> Keep(const OpenedModel& opened, const nlohmann::ordered_json& messages,
+                                    const std::string& answer) {
+  if (!opened.version) return std::optional<int64_t>();
+  HEW_ASSIGN(auto workspace, Workspace::Find());
+  if (!workspace) return std::optional<int64_t>();
+  HEW_ASSIGN(const int64_t id, SaveChat(*workspace, *opened.version, messages, answer));
+  return std::optional(id);
+}
+
 // One answer: streamed to a person, or one JSON object.
-Result<GenerateResult> Answer(CommandContext& context, Generator& generator, const GenerateOptions& options, std::vector<int32_t> ids) {
+// `keep`, called with the answer's text, may give it a number.
+Result<GenerateResult> Answer(CommandContext& context, Generator& generator, const GenerateOptions& options,
+                              std::vector<int32_t> ids,
+                              const std::function<Result<std::optional<int64_t>>(const std::string&)>& keep = nullptr) {
   GenerateRequest request{std::move(ids), options.sampling, options.max_tokens, options.stop, !options.no_lookup};
   request.sampling.seed = context.common.seed;
   const bool quiet = context.common.json;
   HEW_ASSIGN(auto result, generator.Generate(request, quiet ? TextCallback() : TextCallback(PrintPiece)));
+  std::optional<int64_t> number;
+  if (keep) {
+    HEW_ASSIGN(number, keep(result.text));
+  }
   if (quiet) {
-    context.PrintJson(Report(result));
+    auto report = Report(result);
+    if (number) report["chat"] = *number;
+    context.PrintJson(report);
   } else {
     std::puts("");
+    if (number) fmt::print(stderr, "{}", context.Text(msg::kChatKept, *number));
   }
   return result;
 }
@@ -113,7 +140,8 @@ class Conversation {
 };
 
 // Handles a line that begins with "/". False: leave.
-bool ChatCommand(const std::string& line, CommandContext& context, GenerateOptions& options, Conversation& conversation) {
+bool ChatCommand(const std::string& line, CommandContext& context, GenerateOptions& options,
+                 Conversation& conversation) {
   const size_t space = line.find(' ');
   const std::string name = line.substr(0, space), rest = space == std::string::npos ? "" : line.substr(space + 1);
   if (name == "/quit" || name == "/exit" || name == "/bye") return false;
@@ -136,7 +164,8 @@ bool ChatCommand(const std::string& line, CommandContext& context, GenerateOptio
   return true;
 }
 
-Result<int> Converse(CommandContext& context, GenerateOptions& options, const OpenedModel& opened, Generator& generator) {
+Result<int> Converse(CommandContext& context, GenerateOptions& options, const OpenedModel& opened,
+                     Generator& generator) {
   Conversation conversation(options.system);
   const bool terminal = isatty(STDIN_FILENO) == 1;
   if (terminal) std::fputs("Type a message; /help shows the commands, /quit leaves.\n", stderr);
@@ -150,7 +179,9 @@ Result<int> Converse(CommandContext& context, GenerateOptions& options, const Op
     conversation.messages.push_back({{"role", "user"}, {"content", line}});
     HEW_ASSIGN(const JinjaClock now, context.Now());
     HEW_ASSIGN(auto ids, ChatPrompt(opened, conversation.messages, nullptr, now));
-    HEW_ASSIGN(const auto result, Answer(context, generator, options, std::move(ids)));
+    HEW_ASSIGN(const auto result, Answer(context, generator, options, std::move(ids), [&](const std::string& text) {
+                 return Keep(opened, conversation.messages, text);
+               }));
     conversation.messages.push_back({{"role", "assistant"}, {"content", result.text}});
   }
   return Cancelled().load() ? kExitCancelled : kExitDone;
@@ -174,7 +205,9 @@ Result<int> RunChat(CommandContext& context, GenerateOptions& options) {
   if (!options.message.empty()) conversation.messages.push_back({{"role", "user"}, {"content", options.message}});
   HEW_ASSIGN(const JinjaClock now, context.Now());
   HEW_ASSIGN(auto ids, ChatPrompt(opened, conversation.messages, tools, now));
-  HEW_ASSIGN(const auto result, Answer(context, generator, options, std::move(ids)));
+  HEW_ASSIGN(const auto result, Answer(context, generator, options, std::move(ids), [&](const std::string& text) {
+               return Keep(opened, conversation.messages, text);
+             }));
   return Cancelled().load() ? kExitCancelled : kExitDone;
 }
 
@@ -197,7 +230,8 @@ void AddGenerateCommands(CLI::App& app, CommandContext& context) {
   auto plain = std::make_shared<GenerateOptions>();
   generate->add_option("MODEL", plain->model, "a .gguf file or a model folder")->required();
   auto* prompt = generate->add_option("--prompt,--text", plain->prompt, "the text to continue");
-  auto* file = generate->add_option("--prompt-file,--file", plain->prompt_file, "a file with it, taken as bytes; - is standard input");
+  auto* file = generate->add_option("--prompt-file,--file", plain->prompt_file,
+                                    "a file with it, taken as bytes; - is standard input");
   generate->add_option("--ids", plain->ids, "token ids, \"1 2 3\", exactly as given")->excludes(prompt)->excludes(file);
   prompt->excludes(file);
   AddSamplingOptions(generate, plain);

@@ -5,6 +5,7 @@
 
 #include "cli/command.h"
 #include "studio/inspect_picture.h"
+#include "studio/registry/workspace.h"
 
 namespace hew {
 
@@ -18,7 +19,8 @@ void AddInspectCommand(CLI::App& app, CommandContext& context) {
     context.run = [&context, path]() -> Result<int> {
       HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
       HEW_ASSIGN(const std::string model, context.FindModel(*path));
-      HEW_ASSIGN(Inspection inspection, Inspect(rt, model));
+      HEW_ASSIGN(const ModelRef ref, ResolveModel(model));  // of a version, what it adds to its base
+      HEW_ASSIGN(Inspection inspection, Inspect(rt, ref.adapters.empty() ? ref.path : ref.adapters[0]));
       inspection.report["explained"] = Explain(inspection);
       if (context.common.json) {
         context.PrintJson(inspection.report);

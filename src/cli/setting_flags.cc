@@ -44,9 +44,11 @@ void AddSettingFlags(CLI::App& app, CLI::App* command, const TuneSettings& defau
 
 Result<TuneSettings> GatherSettings(const CommandContext& context, TuneSettings settings, const SettingFlags& options) {
   const auto out = options.texts.find("out");
-  if (options.resume && out != options.texts.end() && !out->second.empty()) {
-    const std::string earlier = out->second[0] + "/" + kRecipeFile;
+  const bool named = out != options.texts.end() && !out->second.empty();
+  if (options.resume && (named || !options.resume_folder.empty())) {
+    const std::string earlier = (named ? out->second[0] : options.resume_folder) + "/" + kRecipeFile;
     if (std::filesystem::exists(earlier)) HEW_RETURN_IF_ERROR(ReadRecipe(earlier, &settings));
+    if (!named) settings.out = "";  // whoever completes the settings knows the folder
   }
   if (!options.recipe.empty()) HEW_RETURN_IF_ERROR(ReadRecipe(options.recipe, &settings));
   for (const auto& [spec, option] : options.flags) {
@@ -63,6 +65,7 @@ Result<TuneSettings> GatherSettings(const CommandContext& context, TuneSettings 
     }
   }
   if (options.seed->count() > 0) settings.seed = static_cast<int64_t>(context.common.seed);
+  if (options.complete) HEW_RETURN_IF_ERROR(options.complete(&settings));
   HEW_RETURN_IF_ERROR(CheckSettings(settings));
   return settings;
 }

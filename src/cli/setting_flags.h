@@ -1,6 +1,7 @@
 // The settings of a training run as flags, one of the same name for each, and its report in words.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,6 +20,8 @@ struct SettingFlags {
   std::map<std::string, bool> switches;
   std::vector<std::pair<const SettingSpec*, CLI::Option*>> flags;
   CLI::Option* seed = nullptr;
+  std::string resume_folder;                         // of the run to resume, where --out does not say
+  std::function<Status(TuneSettings*)> complete;     // fills in what was left open, before the check; may be empty
 };
 
 // --recipe, --resume and a flag for each setting of this kind of run. `options` outlives the command.

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "studio/registry/workspace.h"
 #include "text/tokenizer.h"
 
 namespace hew {
@@ -16,11 +17,13 @@ struct TokenizeOptions {
 
 Result<int> RunTokenize(const CommandContext& context, const TokenizeOptions& options, const TextOptions& text) {
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(model));
+  HEW_ASSIGN(const ModelRef ref, ResolveModel(model));
+  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(ref.path));
   if (!text.ids.empty()) {
     HEW_ASSIGN(const auto ids, ParseIds(text.ids));
     for (int32_t id : ids) {
-      if (id >= tokenizer->vocab_size()) return BadInput("--ids: expected ids below {}, found {}", tokenizer->vocab_size(), id);
+      if (id >= tokenizer->vocab_size())
+        return BadInput("--ids: expected ids below {}, found {}", tokenizer->vocab_size(), id);
     }
     const std::string decoded = tokenizer->Decode(ids, true);
     if (context.common.json) {
@@ -38,7 +41,10 @@ Result<int> RunTokenize(const CommandContext& context, const TokenizeOptions& op
     context.PrintJson({{"ids", ids}, {"tokens", tokens}});
     return kExitDone;
   }
-  for (int32_t id : ids) fmt::print("{:>7}  {}\n", id, nlohmann::json(tokenizer->TokenBytes(id, true)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  for (int32_t id : ids)
+    fmt::print(
+        "{:>7}  {}\n", id,
+        nlohmann::json(tokenizer->TokenBytes(id, true)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   fmt::print("{} tokens\n", ids.size());
   return kExitDone;
 }
@@ -62,7 +68,8 @@ Result<std::string> Render(const CommandContext& context, const RenderOptions& o
     if (!options.context_file.empty()) {
       HEW_ASSIGN(values, ReadJson(options.context_file));
     }
-    if (!values.is_object()) return BadInput("{}: expected a JSON object, found {}", options.context_file, values.type_name());
+    if (!values.is_object())
+      return BadInput("{}: expected a JSON object, found {}", options.context_file, values.type_name());
     HEW_ASSIGN(auto rendered, parsed.Render(values, now));
     return std::move(rendered.text);
   }
@@ -70,20 +77,25 @@ Result<std::string> Render(const CommandContext& context, const RenderOptions& o
     return BadInput("render: expected MODEL --messages FILE, or --template FILE --context FILE");
   }
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(model));
+  HEW_ASSIGN(const ModelRef ref, ResolveModel(model));
+  HEW_ASSIGN(const auto tokenizer, Tokenizer::Open(ref.path));
   if (tokenizer->chat_template().empty()) return BadInput("{}: chat_template: expected one, found none; use --template", options.model);
   HEW_ASSIGN(auto messages, ReadJson(options.messages));
   nlohmann::ordered_json tools;
   if (messages.is_object()) {
     if (messages.contains("tools")) tools = messages["tools"];
-    if (!messages.contains("messages")) return BadInput("{}: messages: expected an array, found nothing", options.messages);
+    if (!messages.contains("messages"))
+      return BadInput("{}: messages: expected an array, found nothing", options.messages);
     messages = nlohmann::ordered_json(messages["messages"]);
   }
   if (!options.tools.empty()) {
     HEW_ASSIGN(tools, ReadJson(options.tools));
   }
-  const auto spelling = [&](std::optional<int32_t> id) { return id ? tokenizer->TokenBytes(*id, true) : std::string(); };
-  HEW_ASSIGN(const auto chat, ChatTemplate::Create(tokenizer->chat_template(), spelling(tokenizer->bos()), spelling(tokenizer->eos())));
+  const auto spelling = [&](std::optional<int32_t> id) {
+    return id ? tokenizer->TokenBytes(*id, true) : std::string();
+  };
+  HEW_ASSIGN(const auto chat,
+             ChatTemplate::Create(tokenizer->chat_template(), spelling(tokenizer->bos()), spelling(tokenizer->eos())));
   HEW_ASSIGN(auto rendered, chat.Render(messages, tools, options.add_generation_prompt, now));
   return std::move(rendered.text);
 }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/setting_flags.h"
+#include "cli/workspace_run.h"
 #include "studio/open_model.h"
 #include "train/tune.h"
 
@@ -20,8 +21,16 @@ Result<bool> KnowsTools(const OpenedModel& opened, const std::string& template_p
   return source.find("tool_calls") != source.npos;
 }
 
-Result<int> RunTune(CommandContext& context, const SettingFlags& options) {
+struct TuneFlags : SettingFlags {
+  std::string name, parent;
+};
+
+Result<int> RunTune(CommandContext& context, TuneFlags& options) {
   TuneRequest request;
+  WorkspaceRun run;
+  run.name = options.name, run.parent_name = options.parent;
+  HEW_RETURN_IF_ERROR(FindWorkspace(&options, &run));
+  options.complete = [&](TuneSettings* settings) { return PlanInWorkspace(options, settings, &run); };
   HEW_ASSIGN(request.settings, GatherSettings(context, TuneSettings(), options));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(request.settings.base, context.FindModel(request.settings.base));
@@ -35,11 +44,16 @@ Result<int> RunTune(CommandContext& context, const SettingFlags& options) {
   request.color = isatty(STDERR_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr;
   request.cancel = &Cancelled();
   request.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-  HEW_ASSIGN(const TuneReport report, Tune(rt, request));
+  HEW_RETURN_IF_ERROR(BeginInWorkspace(request.settings, &run));
+  HEW_ASSIGN(TuneReport report, Tune(rt, request));
+  HEW_ASSIGN(context.version, EndInWorkspace(rt, request, &run, &report));
   if (context.common.json) {
-    context.PrintJson(ToJson(report));
+    auto json = ToJson(report);
+    if (context.version) json["version"] = fmt::format("v{}", *context.version);
+    context.PrintJson(json);
   } else {
     PrintTrainingReport(report);
+    if (context.version) context.Say(msg::kRecorded, *context.version);
   }
   return kExitDone;
 }
@@ -48,11 +62,14 @@ Result<int> RunTune(CommandContext& context, const SettingFlags& options) {
 
 void AddTuneCommand(CLI::App& app, CommandContext& context) {
   auto* tune = app.add_subcommand("tune", "teach a model: LoRA on the frozen base");
-  auto options = std::make_shared<SettingFlags>();
+  auto options = std::make_shared<TuneFlags>();
+  tune->add_option("--name", options->name, "what to call the version that a workspace records");
+  tune->add_option("--parent", options->parent, "go on from a version of the workspace");
   AddSettingFlags(app, tune, TuneSettings(), options.get());
   tune->footer(
       "Example:\n"
       "  hew tune --base model.gguf --data my.jsonl --out my-adapter\n"
+      "  hew tune --data faq.jsonl --name first      (in a workspace: hew init)\n"
       "where a line of my.jsonl is\n"
       "  {\"messages\": [{\"role\": \"user\", \"content\": \"...\"}, {\"role\": \"assistant\", \"content\": "
       "\"...\"}]}");

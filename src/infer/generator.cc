@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "infer/lookup.h"
+#include "infer/prompts.h"
 
 namespace hew {
 namespace {
@@ -134,7 +136,8 @@ Result<GenerateResult> Generator::Generate(const GenerateRequest& request, const
   HEW_RETURN_IF_ERROR(CheckRequest(engine_, request));
   RunningAnswer answer(engine_, request);
   // At least the last token of the prompt is run again: its logits are what is asked for.
-  const auto mismatch = std::mismatch(cached_ids_.begin(), cached_ids_.end(), request.prompt.begin(), request.prompt.end());
+  const auto mismatch =
+      std::mismatch(cached_ids_.begin(), cached_ids_.end(), request.prompt.begin(), request.prompt.end());
   const size_t common = std::min<size_t>(mismatch.first - cached_ids_.begin(), request.prompt.size() - 1);
   cache_->Truncate(static_cast<int64_t>(common));
   answer.result.cached_tokens = static_cast<int64_t>(common);
@@ -202,7 +205,13 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
   const int64_t vocab = engine.model->config.vocab_size;
   std::vector<GenerateResult> results(requests.size());
   std::vector<Running> running;
+  // Prompts that begin alike follow each other, so that what those taken up together share is run once.
+  std::vector<size_t> order(requests.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return requests[a].prompt < requests[b].prompt; });
   size_t next_request = 0;
+  PromptStem stem(engine);
   const auto finish = [&](Running& r) {
     r.answer->result.generation_seconds = Seconds() - r.start;
     results[r.index] = std::move(r.answer->result);
@@ -217,20 +226,44 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
     return true;
   };
 
-  while (next_request < requests.size() || !running.empty()) {
-    while (next_request < requests.size() && static_cast<int64_t>(running.size()) < batch) {
-      const GenerateRequest& request = requests[next_request];
-      const int64_t room = std::min<int64_t>(engine.context_size, static_cast<int64_t>(request.prompt.size()) + request.max_tokens);
-      Running r{next_request++, std::make_unique<KvCache>(engine.rt, engine.model->config, room, engine.context_size),
-                std::make_unique<RunningAnswer>(engine, request)};
-      const double start = Seconds();
-      Matrix hidden = Prefill(engine, request.prompt, r.cache.get());
-      Matrix logits(DType::kF32, 1, vocab);
-      ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
-      r.start = Seconds();
-      r.answer->result.prompt_seconds = r.start - start;
-      if (!take(r, {logits.view().f32(), static_cast<size_t>(vocab)})) running.push_back(std::move(r));
+  // Takes up as many requests as there is room for: their prompts go through the decoder together.
+  const auto admit = [&](size_t count) {
+    const auto prompt_of = [&](size_t i) { return IdSpan(requests[order[next_request + i]].prompt); };
+    IdSpan shared = prompt_of(0);
+    for (size_t i = 0; i < count; ++i)
+      shared = shared.first(std::min(CommonPrefix(shared, prompt_of(i)), prompt_of(i).size() - 1));
+    const double start = Seconds();
+    stem.Set(shared);
+    std::vector<Running> admitted;
+    std::vector<KvCache*> caches;
+    std::vector<IdSpan> rest;
+    for (size_t i = 0; i < count; ++i) {
+      const GenerateRequest& request = requests[order[next_request + i]];
+      const int64_t room =
+          std::min<int64_t>(engine.context_size, static_cast<int64_t>(request.prompt.size()) + request.max_tokens);
+      admitted.push_back({order[next_request + i], stem.Branch(room), std::make_unique<RunningAnswer>(engine, request)});
+      admitted.back().answer->result.cached_tokens = i == 0 ? 0 : stem.length();
+      caches.push_back(admitted.back().cache.get());
+      rest.push_back(prompt_of(i).subspan(shared.size()));
     }
+    next_request += count;
+    const Matrix hidden = RunTogether(engine, rest, caches);
+    Matrix logits(DType::kF32, static_cast<int64_t>(count), vocab);
+    ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
+    const double now = Seconds();
+    for (size_t i = 0; i < count; ++i) {
+      admitted[i].start = now;
+      admitted[i].answer->result.prompt_seconds = (now - start) / static_cast<double>(count);
+      const std::span<float> row(logits.view().f32(static_cast<int64_t>(i)), static_cast<size_t>(vocab));
+      if (!take(admitted[i], row)) running.push_back(std::move(admitted[i]));
+    }
+  };
+
+  while (next_request < requests.size() || !running.empty()) {
+    // A quarter of the batch at a time: prompts one by one would run at a fraction of the speed.
+    const auto room = static_cast<size_t>(batch) - running.size();
+    const size_t count = std::min(room, requests.size() - next_request);
+    if (count > 0 && (running.empty() || room >= std::max<size_t>(1, static_cast<size_t>(batch) / 4))) admit(count);
     if (running.empty()) continue;
     std::vector<SequenceRows> rows;
     for (auto& r : running) rows.push_back({{&r.next, 1}, r.cache.get()});

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "studio/memory_plan.h"
+#include "studio/registry/workspace.h"
 
 namespace hew {
 
@@ -42,19 +43,26 @@ Result<std::pair<std::string, float>> ParseAdapterSpec(const std::string& spec) 
   return std::pair{spec.substr(0, at), scale};
 }
 
-Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const std::vector<std::string>& adapters,
+Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& name, const std::vector<std::string>& adapters,
                               const std::string& template_path) {
+  HEW_ASSIGN(ModelRef ref, ResolveModel(name));
+  for (const auto& spec : adapters) {
+    HEW_ASSIGN(std::string resolved, ResolveAdapter(spec));
+    ref.adapters.push_back(std::move(resolved));
+  }
+  const std::string& path = ref.path;
   OpenedModel opened;
   opened.path = path;
   HEW_RETURN_IF_ERROR(CheckFits(path, "to load", LoadedBytes(path), AvailableMemoryBytes(),
                                 "take a smaller model or one of fewer bits, or end other programs"));
+  if (adapters.empty()) opened.version = ref.version;  // with another adapter it is no longer that version
   HEW_ASSIGN(opened.model, LoadModel(rt, path));
   HEW_ASSIGN(opened.tokenizer, Tokenizer::Open(path));
   if (opened.tokenizer->vocab_size() > opened.model->config.vocab_size) {
     return BadInput("{}: tokenizer: expected at most {} tokens (the embedding's rows), found {}", path,
                     opened.model->config.vocab_size, opened.tokenizer->vocab_size());
   }
-  for (const auto& spec : adapters) {
+  for (const auto& spec : ref.adapters) {
     HEW_ASSIGN(const auto parsed, ParseAdapterSpec(spec));
     HEW_ASSIGN(auto adapter, LoadAdapter(rt, parsed.first, *opened.model, parsed.second));
     opened.adapters.push_back(std::make_unique<LoraAdapter>(std::move(adapter)));

@@ -18,6 +18,7 @@ inline constexpr int64_t kDefaultContext = 8192;  // tokens a sequence may hold 
 
 struct OpenedModel {
   std::string path;
+  std::optional<int64_t> version;  // of the workspace, when that is what was named
   std::shared_ptr<const Model> model;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::vector<std::unique_ptr<LoraAdapter>> adapters;
@@ -29,14 +30,17 @@ struct OpenedModel {
   Result<const ChatTemplate*> Chat() const;
 };
 
-// `adapters`: each "PATH" or "PATH=SCALE". `template_path`: a file that replaces the model's own template, "" for none.
-Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& path, const std::vector<std::string>& adapters,
+// `name`: a path, or a version, alias or name of the workspace (studio/registry/workspace.h), whose adapter comes
+// before the given ones. `adapters`: each "PATH", "PATH=SCALE" or a version. `template_path`: a file that replaces the
+// model's own template, "" for none.
+Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& name, const std::vector<std::string>& adapters,
                               const std::string& template_path = "");
 
 // Splits "PATH=0.5" into path and scale (1 when absent).
 Result<std::pair<std::string, float>> ParseAdapterSpec(const std::string& spec);
 
-// The prompt of a conversation as ids: the template with the assistant's turn opened, special tokens parsed, no second BOS.
+// The prompt of a conversation as ids: the template with the assistant's turn opened, special tokens parsed, no second
+// BOS.
 Result<std::vector<int32_t>> ChatPrompt(const OpenedModel& opened, const nlohmann::ordered_json& messages,
                                         const nlohmann::ordered_json& tools, const JinjaClock& now);
 

@@ -1,0 +1,288 @@
+// The registry as a file on a machine that can fail: steps that fail, processes that die, two at once.
+#include "studio/registry/registry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/digest.h"
+#include "base/test_folder.h"
+#include "studio/registry/diff.h"
+#include "studio/registry/maintenance.h"
+
+namespace hew {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace fs = std::filesystem;
+
+Version WithFile(const std::string& name, const std::string& digest, std::optional<int64_t> parent = std::nullopt) {
+  Version v;
+  v.name = name;
+  v.made_by = "tune";
+  v.parent = parent;
+  v.recipe = {{"lr", 0.001}};
+  v.files = {{"adapter_model.safetensors", digest}};
+  return v;
+}
+
+// An object and the version that names it, as recording does it.
+Result<int64_t> Record(Workspace& workspace, const std::string& name, const std::string& bytes) {
+  HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));
+  HEW_ASSIGN(const std::string digest, workspace.objects().Put(bytes));
+  return workspace.registry().Add(WithFile(name, digest));
+}
+
+std::vector<std::string> Faults(const Workspace& workspace) {
+  const auto report = Verify(workspace);
+  return report ? report->faults : std::vector<std::string>{report.error().message};
+}
+
+TEST(Workspace, IsFoundFromBelowAndMadeOnce) {
+  const TestFolder folder;
+  fs::create_directories(folder.Path("a/b"));
+  ASSERT_FALSE(*Workspace::Find(folder.Path("a/b")));
+  EXPECT_THAT(Workspace::Require(folder.Path("a")).error().message, HasSubstr("hew init"));
+  ASSERT_TRUE(Workspace::Init(folder.path()));
+  const auto found = Workspace::Find(folder.Path("a/b"));
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->root(), fs::canonical(folder.path()).string());
+  EXPECT_THAT(Workspace::Init(folder.path()).error().message, HasSubstr("expected a folder without a workspace"));
+}
+
+TEST(Workspace, RefusesARegistryThatIsNone) {
+  const TestFolder folder;
+  fs::create_directories(folder.Path(".hew"));
+  folder.Put(".hew/registry.db", std::string(5000, 'x'));
+  const auto found = Workspace::Find(folder.path());
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kBadInput);
+  EXPECT_THAT(found.error().message, HasSubstr("registry.db"));
+}
+
+TEST(Registry, VersionsComeBackAsTheyWent) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace) << workspace.error().message;
+  Version v = WithFile("first", std::string(64, 'a'));
+  v.base = std::string(64, 'b');
+  v.data = {{"data", "faq.jsonl", std::string(64, 'c'), std::string(64, 'd'), 12}};
+  v.metrics = {{"train_loss", 0.25}};
+  v.isa = "avx2";
+  ASSERT_EQ(*workspace->registry().Add(v), 1);
+  ASSERT_EQ(*workspace->registry().Add(WithFile("second", std::string(64, 'a'), 1)), 2);
+  const auto back = workspace->registry().Get(1);
+  ASSERT_TRUE(back) << back.error().message;
+  v.id = 1;
+  v.created = back->created;
+  EXPECT_EQ(ToJson(*back), ToJson(v));
+  EXPECT_EQ(back->data[0].manifest, std::string(64, 'd'));
+  EXPECT_EQ(**workspace->registry().Find("second"), 2);
+  EXPECT_FALSE(*workspace->registry().Find("third"));
+  EXPECT_FALSE(*workspace->registry().Find("v3"));
+  EXPECT_THAT(workspace->registry().Get(9).error().message, HasSubstr("v9"));
+}
+
+TEST(Registry, AliasesGoBackStepByStep) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace);
+  Registry& registry = workspace->registry();
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(Record(*workspace, name, name));
+  EXPECT_FALSE(registry.Rollback("stable"));
+  for (int64_t v : {1, 2, 3}) ASSERT_TRUE(registry.Promote("stable", v));
+  EXPECT_EQ(**registry.Find("stable"), 3);
+  EXPECT_EQ(*registry.Rollback("stable"), 2);
+  EXPECT_EQ(*registry.Rollback("stable"), 1);
+  EXPECT_THAT(registry.Rollback("stable").error().message, HasSubstr("expected an earlier version"));
+  EXPECT_EQ(**registry.Find("stable"), 1);
+  EXPECT_EQ(registry.AliasHistory(std::nullopt)->size(), 5u);
+  EXPECT_FALSE(registry.Promote("stable", 77)) << "no such version";
+  EXPECT_EQ(**registry.Find("stable"), 1);
+}
+
+TEST(Registry, AnswersAreKeptPerVersionAndCompared) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace);
+  for (const char* name : {"a", "b"}) ASSERT_TRUE(Record(*workspace, name, name));
+  const auto answer = [](const char* id, const char* text, bool passed, const char* digest = "1") {
+    StoredAnswer a;
+    a.suite = "s", a.id = id, a.digest = digest, a.answer = text, a.passed = passed;
+    return a;
+  };
+  Registry& registry = workspace->registry();
+  ASSERT_TRUE(
+      registry.SaveAnswers(1, {},
+                           {answer("broken", "x", true), answer("fixed", "x", false), answer("same", "x", true),
+                            answer("changed", "x", true), answer("edited", "x", true), answer("gone", "x", true)}));
+  ASSERT_TRUE(
+      registry.SaveAnswers(2, {},
+                           {answer("broken", "y", false), answer("fixed", "y", true), answer("same", "x", true),
+                            answer("changed", "y", true), answer("edited", "x", true, "2"), answer("new", "x", true)}));
+  const auto diff = DiffAnswers(registry, 1, 2);
+  ASSERT_TRUE(diff) << diff.error().message;
+  EXPECT_EQ(diff->broken, 1);
+  EXPECT_EQ(diff->fixed, 1);
+  EXPECT_EQ(diff->changed, 1);
+  EXPECT_EQ(diff->same, 1);
+  EXPECT_EQ(diff->only_before, 2);
+  EXPECT_EQ(diff->only_after, 2);
+  ASSERT_EQ(diff->cases.size(), 4u);
+  EXPECT_EQ(diff->cases[0].id, "broken") << "broken ones come first";
+  EXPECT_EQ((*registry.Counts(2))[0].passed, 5);
+  // The same case again replaces its answer.
+  ASSERT_TRUE(registry.SaveAnswers(2, {}, {answer("broken", "x", true)}));
+  EXPECT_EQ((*registry.Counts(2))[0].passed, 6);
+  EXPECT_EQ((*registry.Counts(2))[0].cases, 6);
+}
+
+// Every step of recording fails once; what was acknowledged before stays, what failed is not there, and the next try
+// works.
+TEST(Faults, AStepThatFailsLeavesNothingHalf) {
+  for (int failing = 0;; ++failing) {
+    const TestFolder folder;
+    {
+      auto workspace = Workspace::Init(folder.path());
+      ASSERT_TRUE(workspace);
+      ASSERT_TRUE(Record(*workspace, "kept", "kept bytes"));
+    }
+    int step = 0;
+    auto opened = Workspace::Find(folder.path(), [&](FileStep, const std::string& path) -> Status {
+      if (step++ == failing) return EnvironmentError("{}: no space left on device", path);
+      return {};
+    });
+    ASSERT_TRUE(opened && *opened);
+    Workspace& workspace = **opened;
+    const auto added = Record(workspace, "new", "new bytes");
+    if (added) {
+      EXPECT_EQ(step, failing) << "a step that failed was not noticed";
+      EXPECT_EQ(failing, 6) << "steps: create, write, sync, rename, sync folder, commit";
+      break;
+    }
+    EXPECT_EQ(added.error().code, ErrorCode::kEnvironment);
+    EXPECT_THAT(Faults(workspace), IsEmpty());
+    EXPECT_EQ(workspace.registry().Ids()->size(), 1u);
+    for (const auto& name : *workspace.objects().List()) EXPECT_TRUE(IsDigest(name)) << "left behind: " << name;
+    ASSERT_TRUE(Record(workspace, "new", "new bytes"));
+    EXPECT_EQ(workspace.registry().Ids()->size(), 2u);
+    EXPECT_THAT(Faults(workspace), IsEmpty());
+  }
+}
+
+// The same with the process ended at each step, as by kill -9.
+TEST(Faults, DyingAtAnyStepLosesNothing) {
+  for (int dying = 0; dying < 7; ++dying) {
+    const TestFolder folder;
+    ASSERT_TRUE(Workspace::Init(folder.path()));
+    const pid_t child = ::fork();
+    if (child == 0) {
+      int step = 0;
+      auto workspace = Workspace::Find(folder.path(), [&](FileStep, const std::string&) -> Status {
+        if (step++ == 6 + dying) ::_exit(9);  // the first version takes six steps
+        return {};
+      });
+      const bool first = workspace && *workspace && Record(**workspace, "first", "first bytes");
+      const bool second = first && Record(**workspace, "second", "second bytes");
+      ::_exit(second ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_EQ(WEXITSTATUS(status), dying < 6 ? 9 : 0);
+    auto workspace = Workspace::Find(folder.path());
+    ASSERT_TRUE(workspace && *workspace) << workspace.error().message;
+    EXPECT_EQ((*workspace)->registry().Ids()->size(), dying < 6 ? 1u : 2u);
+    EXPECT_THAT(Faults(**workspace), IsEmpty());
+    ASSERT_TRUE(CollectGarbage(**workspace, false));
+    EXPECT_EQ((*workspace)->objects().List()->size(), (*workspace)->registry().Ids()->size());
+  }
+}
+
+TEST(Faults, TwoProcessesAtOnceBothSucceed) {
+  const TestFolder folder;
+  ASSERT_TRUE(Workspace::Init(folder.path()));
+  constexpr int kEach = 10;
+  std::vector<pid_t> children;
+  for (int who = 0; who < 2; ++who) {
+    children.push_back(::fork());
+    if (children.back() != 0) continue;
+    auto workspace = Workspace::Find(folder.path());
+    bool good = workspace && *workspace;
+    for (int i = 0; good && i < kEach; ++i) {
+      const std::string name = fmt::format("{}-{}", who, i);
+      const auto id = Record(**workspace, name, name);
+      StoredAnswer answer;
+      answer.suite = "s", answer.id = "1", answer.answer = name;
+      good = id && (*workspace)->registry().SaveAnswers(*id, {}, {answer}) &&
+             (*workspace)->registry().Promote("stable", *id);
+    }
+    ::_exit(good ? 0 : 1);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+  auto workspace = Workspace::Find(folder.path());
+  ASSERT_TRUE(workspace && *workspace);
+  EXPECT_EQ((*workspace)->registry().Ids()->size(), 2u * kEach);
+  EXPECT_EQ((*workspace)->registry().AliasHistory(std::nullopt)->size(), 2u * kEach);
+  EXPECT_THAT(Faults(**workspace), IsEmpty());
+}
+
+TEST(Verify, NamesWhatIsDamagedOrGone) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace);
+  ASSERT_TRUE(Record(*workspace, "a", "first bytes"));
+  ASSERT_TRUE(Record(*workspace, "b", "second bytes"));
+  EXPECT_THAT(Faults(*workspace), IsEmpty());
+  const std::string a = workspace->objects().PathOf(Sha256Hex("first bytes"));
+  fs::permissions(a, fs::perms::owner_all);
+  std::ofstream(a) << "other bytes";
+  fs::remove(workspace->objects().PathOf(Sha256Hex("second bytes")));
+  const auto faults = Faults(*workspace);
+  EXPECT_EQ(faults.size(), 4u);
+  EXPECT_THAT(faults, testing::Contains(HasSubstr("v1: adapter_model.safetensors")));
+  EXPECT_THAT(faults, testing::Contains(HasSubstr("v2: adapter_model.safetensors")));
+  // Putting the same bytes again mends the object.
+  ASSERT_TRUE(workspace->objects().Put("first bytes"));
+  ASSERT_TRUE(workspace->objects().Put("second bytes"));
+  EXPECT_THAT(Faults(*workspace), IsEmpty());
+}
+
+TEST(Gc, TakesOnlyWhatNothingNames) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace);
+  ASSERT_TRUE(Record(*workspace, "a", "needed"));
+  ASSERT_TRUE(workspace->objects().Put("not needed"));
+  folder.Put(".hew/objects/0000.tmp.1", "left by a killed writer");
+  EXPECT_EQ(CollectGarbage(*workspace, true)->removed, 2);
+  EXPECT_EQ(workspace->objects().List()->size(), 3u);
+  EXPECT_EQ(CollectGarbage(*workspace, false)->removed, 2);
+  EXPECT_THAT(*workspace->objects().List(), ElementsAre(Sha256Hex("needed")));
+  EXPECT_EQ(CollectGarbage(*workspace, false)->removed, 0);
+}
+
+TEST(Checkout, IsMadeAgainWhenItIsNotWhole) {
+  const TestFolder folder;
+  auto workspace = Workspace::Init(folder.path());
+  ASSERT_TRUE(workspace);
+  ASSERT_TRUE(Record(*workspace, "a", "some bytes"));
+  const Version version = *workspace->registry().Get(1);
+  const auto laid = workspace->Checkout(version);
+  ASSERT_TRUE(laid) << laid.error().message;
+  EXPECT_EQ(*ReadFile(*laid + "/adapter_model.safetensors"), "some bytes");
+  fs::remove(*laid + "/adapter_model.safetensors");
+  ASSERT_TRUE(workspace->Checkout(version));
+  EXPECT_EQ(*ReadFile(*laid + "/adapter_model.safetensors"), "some bytes");
+}
+
+}  // namespace
+}  // namespace hew

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""The workspace as a user meets it: versions of the real SmolLM2 tuned, tested, compared, flagged, fixed, taken back.
+
+Run by CTest with HEW_BIN set; what needs the model is skipped where HEW_MODELS has none.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEW = os.environ["HEW_BIN"]
+MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+HELPDESK = ROOT / "examples/helpdesk"
+
+
+class Workspace(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name)
+
+    def hew(self, *args, status=0, **env):
+        done = subprocess.run([HEW, *map(str, args)], cwd=self.path, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C", **env})
+        if status is not None:
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def report(self, *args, status=0):
+        return json.loads(self.hew(*args, "--json", status=status).stdout)
+
+    def refused(self, *args):
+        done = self.hew(*args, status=2)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+        return done.stderr
+
+
+class Empty(Workspace):
+    def test_help_has_examples(self):
+        for command in ("init", "list", "show", "diff", "promote", "rollback", "verify", "gc", "rebuild", "flag", "fix", "gate", "bisect", "why"):
+            self.assertIn("Example", self.hew(command, "--help").stdout, command)
+
+    def test_commands_outside_a_workspace_say_how_to_make_one(self):
+        for command in (["list"], ["show", "v1"], ["diff", "v1", "v2"], ["promote", "v1", "stable"], ["verify"], ["gc"], ["gate", "v1"], ["fix", "--tag", "x"], ["why", "v1", "--chat", "1"]):
+            self.assertIn("hew init", self.refused(*command))
+
+    def test_an_empty_one(self):
+        self.hew("init")
+        self.assertIn("found one", self.refused("init"))
+        self.assertEqual(self.report("list"), {"versions": []})
+        self.assertIn("hew tune", self.hew("list").stdout)
+        self.assertIn("아직", self.hew("list", LC_ALL="ko_KR.UTF-8").stdout)
+        self.assertIn("아직", self.hew("list", "--lang", "ko").stdout)
+        self.assertIn("v7", self.refused("show", "v7"))
+        self.assertIn("stable", self.refused("rollback", "stable"))
+        self.assertIn("--base", self.refused("tune", "--data", "x.jsonl"))
+        self.assertIn("v3", self.refused("chat", "v3", "-m", "hi"))
+        self.hew("verify")
+        below = self.path / "a/b"
+        below.mkdir(parents=True)
+        self.assertEqual(subprocess.run([HEW, "list", "--json"], cwd=below, capture_output=True).returncode, 0)
+
+
+@unittest.skipUnless(MODEL.exists(), f"no model at {MODEL}")
+class Loop(Workspace):
+    ROWS = 16
+
+    def setUp(self):
+        super().setUp()
+        rows = [json.loads(line) for line in (HELPDESK / "train.jsonl").read_text().splitlines()[: self.ROWS]]
+        (self.path / "faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (self.path / "suite.jsonl").write_text("".join(json.dumps({"id": f"q{i}", **row}) + "\n" for i, row in enumerate(rows[:6])))
+        self.hew("init", "--base", MODEL)
+
+    def tune(self, *more):
+        return self.report("tune", "--rank", 4, "--lr", "2e-3", "--batch-size", 4, *more)
+
+    def test_the_loop(self):
+        tuned = self.tune("--data", "faq.jsonl", "--epochs", 6, "--name", "first")
+        self.assertEqual(tuned["version"], "v1")
+        self.assertEqual(list((self.path / ".hew/runs").iterdir()), [])
+        # Tested by number, by name, by alias; answers are kept and not asked for again.
+        first = self.hew("test", "v1", "--suite", "suite.jsonl", "--json", status=None)
+        self.assertEqual(self.hew("test", "first", "--suite", "suite", "--json", status=None).stdout, first.stdout)
+        self.hew("promote", "v1", "stable")
+        self.assertEqual(self.report("chat", "stable", "-m", "Can I get my money back?", "--temperature", 0)["chat"], 1)
+        self.assertGreaterEqual(json.loads(first.stdout)["passed"], 4)  # it was taught these very rows
+        shown = self.report("show", "v1")
+        self.assertEqual(shown["aliases"], ["stable"])
+        self.assertEqual(shown["data"][0]["rows"], self.ROWS)
+        self.assertEqual(shown["parent"], "v0")
+        # A wrong answer, flagged from the chat, becomes a fix.
+        flagged = self.report("flag", "--chat", 1, "--good", "Ask Mia at desk 7.", "--contains", "desk 7", "--tag", "mia")
+        self.assertEqual(flagged["training_row"]["messages"][-1]["content"], "Ask Mia at desk 7.")
+        self.assertIn("--tag other", self.refused("fix", "--tag", "other"))
+        fixed = self.report("fix", "--tag", "mia", "--epochs", 6, "--lr", "2e-3", status=None)
+        self.assertEqual((fixed["version"], fixed["parent"], fixed["fixes"]), ("v2", "v1", 1))
+        questions = {(line["question"], line.get("suite")): line for line in fixed["gate"]["lines"]}
+        self.assertEqual(questions["fixed", None]["numbers"]["cases"], 2)
+        six_cases = questions["suite", "suite"]
+        self.assertEqual(six_cases["numbers"]["cases"], 6)
+        self.assertIn(six_cases["verdict"], ("inconclusive", "fail"))  # six cases cannot show less than a point of loss
+        self.assertGreater(six_cases.get("cases_missing", 1), 0)
+        gate = self.hew("gate", "v2", "--vs", "v1", status=None)
+        self.assertIn(gate.returncode, (1, 4), gate.stderr)
+        # What changed.
+        diff = self.report("diff", "v1", "v2")
+        self.assertGreater(diff["rows"]["added"], 3)
+        self.assertGreater(diff["weights"]["difference_norm"], 0)
+        self.assertEqual(diff["answers"]["only_before"], 0)
+        self.hew("diff", "v1", "v2", "--lang", "ko")
+        # Out and back.
+        self.hew("promote", "v2", "stable")
+        self.assertEqual(self.report("rollback", "stable")["version"], "v1")
+        # The same bits again, though the file has changed since.
+        (self.path / "faq.jsonl").write_text("{}\n")
+        rebuilt = self.report("rebuild", "v2")
+        self.assertTrue(rebuilt["same"], rebuilt)
+        merged = self.report("merge", "--base", "v1", "--name", "whole", "--type", "F16")
+        self.assertEqual(merged["version"], "v3")
+        answers = [self.report("chat", v, "-m", "Can I get my money back?", "--temperature", 0)["text"] for v in ("v1", "v3")]
+        self.assertEqual(answers[0], answers[1])
+        self.assertIn("lora_A", self.report("inspect", "v1")["tensors"][0]["name"])
+        why = self.report("why", "v1", "--case", "q0", "--suite", "suite", "-k", 3)
+        for tier in ("words_bm25", "words_cosine", "gradients"):
+            self.assertEqual(len(why[tier]), 3, tier)
+        turned = self.report("bisect", "--case", "q0", "--suite", "suite", "--bad", "v0")
+        self.assertIn(turned["outcome"], ("never passed", "passes"))
+        self.assertEqual(self.report("verify")["faults"], [])
+        self.report("gc")
+        self.assertEqual(self.report("verify")["faults"], [])
+        self.assertEqual(self.report("chat", "v1", "-m", "Can I get my money back?", "--temperature", 0)["text"], answers[0])
+
+    def test_a_killed_run_goes_on_and_is_recorded_once(self):
+        whole = self.tune("--data", "faq.jsonl", "--epochs", 3)
+        process = subprocess.Popen([HEW, "tune", "--rank", "4", "--lr", "2e-3", "--batch-size", "4", "--data", "faq.jsonl", "--epochs", "3", "--name", "killed", "--save-every", "1"],
+                                   cwd=self.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        metrics = self.path / ".hew/runs/killed/metrics.jsonl"
+        deadline = time.time() + 120
+        while process.poll() is None and time.time() < deadline and not (metrics.exists() and metrics.read_text().count("\n") >= 4):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.assertEqual([v["version"] for v in self.report("list")["versions"]], ["v1", "v0"])
+        resumed = self.report("tune", "--resume", "--name", "killed")
+        self.assertEqual(resumed["version"], "v2")
+        files = [{f["name"]: f["sha256"] for f in self.report("show", v)["files"]}["adapter_model.safetensors"] for v in ("v1", "v2")]
+        self.assertEqual(files[0], files[1])
+        self.assertEqual(resumed["train_loss"], whole["train_loss"])
+
+
+if __name__ == "__main__":
+    unittest.main()
