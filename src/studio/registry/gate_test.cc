@@ -161,7 +161,9 @@ TEST_F(FixTest, NoTestLeaksIntoTraining) {
   EXPECT_EQ(plan->left_out, 3) << "a wording, the tested old row, the row that taught the fault";
   EXPECT_EQ(plan->asked.size(), 1u);
   const std::string learned = *ReadFile(plan->settings.data[0]);
-  for (const auto& fix : *ListFixes(*workspace_, "")) {
+  const auto fixes = ListFixes(*workspace_, "");
+  ASSERT_TRUE(fixes) << fixes.error().message;
+  for (const auto& fix : *fixes) {
     for (const auto& held : fix.held_out) EXPECT_THAT(learned, testing::Not(HasSubstr(held)));
   }
   EXPECT_THAT(learned, testing::Not(HasSubstr(wording)));

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "base/test_folder.h"
 #include "studio/registry/diff.h"
 #include "studio/registry/maintenance.h"
@@ -168,7 +169,9 @@ TEST(Faults, AStepThatFailsLeavesNothingHalf) {
     EXPECT_EQ(added.error().code, ErrorCode::kEnvironment);
     EXPECT_THAT(Faults(workspace), IsEmpty());
     EXPECT_EQ(workspace.registry().Ids()->size(), 1u);
-    for (const auto& name : *workspace.objects().List()) EXPECT_TRUE(IsDigest(name)) << "left behind: " << name;
+    const auto names = workspace.objects().List();
+    ASSERT_TRUE(names) << names.error().message;
+    for (const auto& name : *names) EXPECT_TRUE(IsDigest(name)) << "left behind: " << name;
     ASSERT_TRUE(Record(workspace, "new", "new bytes"));
     EXPECT_EQ(workspace.registry().Ids()->size(), 2u);
     EXPECT_THAT(Faults(workspace), IsEmpty());
