@@ -122,6 +122,34 @@ class RealModel(unittest.TestCase):
         shapes = {t["name"]: t["shape"] for t in model["tensors"]}
         self.assertEqual(shapes["blk.0.ffn_gate.weight"], [1536, 576])
 
+    def test_bench_beside_a_peer(self):
+        with tempfile.TemporaryDirectory() as folder:
+            peer = pathlib.Path(folder) / "llama-bench"
+            peer.write_text("#!/bin/sh\necho '[{\"avg_ts\": 10.0}]'\n")
+            peer.chmod(0o755)
+            small = ("--prompt-tokens", 8, "--generated-tokens", 2, "--train-rows", 64, "--repeats", 1, "--pairs", 2)
+            measured = report("bench", MODEL, *small, "--compare", f"llama.cpp={folder}")
+            self.assertEqual([m["threads"] for m in measured["machine"]["by_threads"]][-1], measured["machine"]["threads"])
+            results = {r["name"]: r for r in measured["results"]}
+            for name in ("load", "first token of 8", "prompt 8", "generate 2", "lora step, 64 rows"):
+                self.assertGreater(results[name]["value"], 0, name)
+                self.assertGreater(results[name]["limit"], 0, name)
+                self.assertGreater(results[name + ", memory"]["value"], 98, name)  # megabytes: the weights alone
+            pair = results["prompt 8, hew / llama.cpp"]
+            ratios = sorted(ours / 10 for ours, _ in pair["pairs"])
+            self.assertEqual((len(ratios), pair["min"], pair["max"]), (2, ratios[0], ratios[1]))
+            peer.write_text("#!/bin/sh\necho cannot open >&2\nexit 1\n")
+            done = hew("bench", MODEL, *small, "--compare", f"llama.cpp={folder}")
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("cannot open", done.stderr)
+        self.assertEqual(hew("bench", MODEL, "--compare", "vllm=x").returncode, 2)
+
+    def test_memory_is_planned(self):
+        plan = report("inspect", MODEL)["memory"]
+        self.assertGreater(plan["loaded_bytes"], MODEL.stat().st_size)
+        self.assertGreater(plan["chat_bytes"], plan["loaded_bytes"])
+        self.assertGreater(plan["tune_bytes"], plan["loaded_bytes"])
+
     def test_tokenize_both_ways(self):
         ids = report("tokenize", MODEL, "--text", self.TEXT)["ids"]
         self.assertEqual(report("tokenize", MODEL, "--ids", " ".join(map(str, ids)))["text"], self.TEXT)
@@ -240,6 +268,11 @@ class Loop(unittest.TestCase):
         self.assertEqual(resumed["train_loss"], whole["train_loss"])
         name = "adapter_model.safetensors"
         self.assertEqual((pathlib.Path(resumed["adapter"]) / name).read_bytes(), (pathlib.Path(whole["adapter"]) / name).read_bytes())
+
+    def test_a_run_that_memory_cannot_hold_is_refused_with_the_numbers(self):
+        done = hew(*self.tune_args("refused", "--memory", "50MB"))
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr.splitlines()[-1], r"needs \d+\.\d MB .* has 50\.0 MB; lower")
 
     def test_a_run_that_cannot_be_right_is_refused(self):
         for more, word in ((("--lr", "nan"), "lr"), (("--rank", "0"), "rank"), (("--batch-size", "0"), "batch"),

@@ -38,7 +38,14 @@ std::string Sha256Hex(std::string_view bytes) {
 
 Result<std::string> Sha256OfFile(const std::string& path) {
   HEW_ASSIGN(auto file, MappedFile::Open(path));
-  return Sha256Hex(file.bytes());
+  Sha256 sha;
+  constexpr size_t kPiece = size_t{8} << 20;  // given back when it is done with: a large file takes no memory
+  for (size_t at = 0; at < file.bytes().size(); at += kPiece) {
+    const std::string_view piece = file.bytes().substr(at, kPiece);
+    sha.Update(piece);
+    ForgetMapped(piece);
+  }
+  return sha.HexDigest();
 }
 
 }  // namespace hew

@@ -28,6 +28,9 @@ class MappedFile {
   std::string path_;
 };
 
+// Gives back the memory of bytes of a MappedFile that have been read: touched again, they come from the file again.
+void ForgetMapped(std::string_view bytes);
+
 // Reads a whole file ("-" is standard input); refuses one larger than max_bytes.
 Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes = uint64_t{1} << 32);
 

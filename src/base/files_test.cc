@@ -30,6 +30,16 @@ TEST(MappedFile, ShowsTheWholeFile) {
   EXPECT_EQ(moved.bytes().data(), before.data());
 }
 
+TEST(MappedFile, ForgottenBytesComeFromTheFileAgain) {
+  const TestFolder folder;
+  const std::string bytes(100'000, 'x');
+  const auto file = MappedFile::Open(folder.Put("x", bytes));
+  ASSERT_TRUE(file) << file.error().message;
+  ForgetMapped(file->bytes().substr(5, 90'000));
+  ForgetMapped("");
+  EXPECT_EQ(file->bytes(), bytes);
+}
+
 TEST(MappedFile, AnEmptyFileIsEmpty) {
   const TestFolder folder;
   const auto file = MappedFile::Open(folder.Put("empty", ""));

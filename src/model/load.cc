@@ -132,6 +132,7 @@ class Loader {
       MatrixOf(model_, part) = *std::move(weight);
       bytes.remove_prefix(size);
     }
+    ForgetMapped(entry->bytes);  // the weights are in memory once, not twice
     return {};
   }
 
