@@ -217,6 +217,11 @@ class Gate {
 
 }  // namespace
 
+Result<GateReport> RunGate(Workspace& workspace, const Runtime& rt, int64_t before, int64_t after,
+                           const GateOptions& options) {
+  return Gate(workspace, rt, before, after, options).Run();
+}
+
 const char* NameOf(Verdict verdict) {
   constexpr const char* kNames[] = {"pass", "fail", "inconclusive", "not asked"};
   return kNames[static_cast<int>(verdict)];
