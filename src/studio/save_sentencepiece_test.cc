@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/test_folder.h"
 #include "model/save_tokenizer.h"
@@ -26,15 +28,25 @@ const Json& Named(const std::string& name) {
   return Golden()[0];
 }
 
+// Where the two formats themselves differ: llama.cpp takes a token named like a turn's end for control whatever its
+// type.
+bool FormatsDiffer(const std::string& text, bool parse) { return text.find("<|end|>") != text.npos && !parse; }
+
 void ExpectSameIds(const Tokenizer& a, const Tokenizer& b) {
+  int compared = 0;
   for (const auto& text : Named("spm")["texts"]) {
     const auto t = text["text"].get<std::string>();
     for (const bool parse : {false, true}) {
+      if (FormatsDiffer(t, parse)) continue;
+      ++compared;
       const EncodeOptions options{.add_special = true, .parse_special = parse};
       EXPECT_EQ(a.Encode(t, options), b.Encode(t, options)) << t;
     }
-    EXPECT_EQ(a.Decode(a.Encode(t)), b.Decode(b.Encode(t))) << t;
+    if (!FormatsDiffer(t, false)) {
+      EXPECT_EQ(a.Decode(a.Encode(t)), b.Decode(b.Encode(t))) << t;
+    }
   }
+  EXPECT_GT(compared, 20);
   EXPECT_EQ(a.bos(), b.bos());
   EXPECT_EQ(a.eos(), b.eos());
 }
@@ -79,7 +91,15 @@ TEST(SaveSentencePiece, FromGgufAndBack) {
 TEST(SaveSentencePiece, FromFoldersAsModelsHaveThem) {
   for (const char* name : {"llama-legacy", "gemma"}) {
     TestFolder folder;
-    folder.Put("tokenizer.json", Named(name)["tokenizer"].dump());
+    Json json = Named(name)["tokenizer"];
+    // A run of spaces that no merge makes: `tokenizers` never finds it in a text, SentencePiece always. Models have the
+    // merge.
+    Json& added = json["added_tokens"];
+    added.erase(
+        std::remove_if(added.begin(), added.end(), [](const Json& t) { return t["content"] == "\u2581\u2581"; }),
+        added.end());
+    json["model"]["vocab"].erase("\u2581\u2581");
+    folder.Put("tokenizer.json", json.dump());
     folder.Put("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"})");
     const auto original = Tokenizer::Open(folder.Path("tokenizer.json")).value();
     GgufMetadata metadata;
