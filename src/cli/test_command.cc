@@ -128,7 +128,8 @@ void PrintComparison(const SuiteResult& result, const std::map<std::string, Case
 
 // acc_norm and perplexity, where the checks allow them.
 void PrintMetrics(const SuiteResult& result) {
-  for (const auto& [name, value] : SuiteMetrics(result.cases).items()) {
+  const auto metrics = SuiteMetrics(result.cases);
+  for (const auto& [name, value] : metrics.items()) {
     if (name != "acc") fmt::print("{} {:.4g}\n", name, value.get<double>());
   }
 }
