@@ -7,26 +7,14 @@
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <utility>
+
+#include "base/file_steps.h"
 
 namespace hew {
 namespace {
 
 std::string LastError() { return std::strerror(errno); }
-
-// Makes a rename durable; some file systems cannot sync a folder.
-Status SyncFolderOf(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent.string();
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
-  const int failed = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
-  if (!failed || error == EINVAL || error == ENOTSUP) return {};
-  return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
-}
 
 }  // namespace
 
