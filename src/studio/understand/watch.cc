@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/file.h"
-#include "studio/registry/workspace.h"
+#include "studio/registry/record.h"
 #include "studio/understand/run_files.h"
 #include "train/run.h"
 #include "train/snapshots.h"
@@ -117,15 +117,17 @@ std::vector<LossPoint> Thin(const std::vector<LossPoint>& points, size_t most) {
   return thin;
 }
 
-std::optional<std::string> RunFolderOf(const std::string& name) {
+std::optional<RunPlace> FindRun(const std::string& name) {
   std::error_code error;
-  if (fs::exists(name + "/" + kMetricsFile, error)) return name;
+  if (fs::exists(name + "/" + kMetricsFile, error)) return RunPlace{name, ""};
   const auto workspace = Workspace::Find();
   if (!workspace || !*workspace) return std::nullopt;
   const auto version = (*workspace)->Open(name);
-  if (!version || version->FileDigest(kMetricsFile).empty()) return std::nullopt;
-  const std::string kept = (*workspace)->Path("snapshots/" + version->Label());
-  return fs::exists(kept + "/" + kMetricsFile, error) ? std::optional(kept) : std::nullopt;
+  if (!version) return std::nullopt;
+  RunPlace place{SnapshotsOf(**workspace, *version), ""};
+  if (!fs::exists(place.folder + "/" + kMetricsFile, error)) return std::nullopt;
+  if (version->kind == VersionKind::kAdapter) place.base = (*workspace)->BasePath(version->base).value_or("");
+  return place;
 }
 
 Result<WatchReport> WatchRun(const Runtime& rt, const std::string& run, const WatchOptions& options) {

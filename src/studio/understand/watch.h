@@ -62,8 +62,13 @@ Result<WatchReport> WatchRun(const Runtime& rt, const std::string& run, const Wa
 // Models or versions, asked in the order given.
 Result<WatchReport> WatchVersions(const Runtime& rt, const std::vector<std::string>& names,
                                   const WatchOptions& options);
-// The folder of a run: itself, or what the workspace keeps of a version. nullopt: neither, so perhaps a model.
-std::optional<std::string> RunFolderOf(const std::string& name);
+struct RunPlace {
+  std::string folder;
+  std::string base;  // of a version's adapter, wherever the workspace says it lies now; "" for a run's folder
+};
+// A run's folder itself, or what the workspace keeps of the run that made a version. nullopt: neither, so perhaps a
+// model.
+std::optional<RunPlace> FindRun(const std::string& name);
 
 // Some of many points, evenly, the first and the last among them.
 std::vector<LossPoint> Thin(const std::vector<LossPoint>& points, size_t most);
