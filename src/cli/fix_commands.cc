@@ -37,6 +37,8 @@ Result<SuiteOptions> SuiteSettings(const CommandContext& context, int64_t max_to
   return suite;
 }
 
+}  // namespace
+
 void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown) {
   constexpr const Message* kVerdicts[] = {&msg::kVerdictPass, &msg::kVerdictFail, &msg::kVerdictInconclusive,
                                           &msg::kVerdictNotAsked};
@@ -59,6 +61,8 @@ void PrintGate(const CommandContext& context, const GateReport& report, int64_t 
               : report.verdict == Verdict::kFail ? msg::kGateFail
                                                  : msg::kGateInconclusive);
 }
+
+namespace {
 
 int StatusOf(Verdict verdict) {
   return verdict == Verdict::kFail ? kExitFailed : verdict == Verdict::kInconclusive ? kExitInconclusive : kExitDone;
@@ -111,7 +115,8 @@ Result<int64_t> TrainFix(CommandContext& context, Workspace& workspace, const Ru
   if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
     for (const char* name : {"max_length", "micro_tokens"}) {
       if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer()) {
-        HEW_RETURN_IF_ERROR(SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
+        HEW_RETURN_IF_ERROR(
+            SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
       }
     }
   }
