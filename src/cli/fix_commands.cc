@@ -1,8 +1,10 @@
 // hew fix, gate, bisect: a version that mends what was flagged, and whether it may go out.
 #include <filesystem>
+#include <optional>
 
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/gate_report.h"
 #include "studio/registry/bisect.h"
 #include "studio/registry/fixes.h"
 #include "studio/registry/gate.h"
@@ -37,29 +39,6 @@ Result<SuiteOptions> SuiteSettings(const CommandContext& context, int64_t max_to
   return suite;
 }
 
-void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown) {
-  constexpr const Message* kVerdicts[] = {&msg::kVerdictPass, &msg::kVerdictFail, &msg::kVerdictInconclusive,
-                                          &msg::kVerdictNotAsked};
-  constexpr const Message* kQuestions[] = {&msg::kAskFixed,     &msg::kAskPromises,   &msg::kAskSuite,
-                                           &msg::kAskBaseSuite, &msg::kAskPerplexity, &msg::kAskDrift,
-                                           &msg::kAskSpeed,     &msg::kAskMemory};
-  context.Say(msg::kGateHead, after, before);
-  for (const auto& line : report.lines) {
-    fmt::print("  {:<8} {:<20} {}{}\n           {}", context.In(*kVerdicts[static_cast<int>(line.verdict)]),
-               context.In(*kQuestions[static_cast<int>(line.question)]), line.suite.empty() ? "" : line.suite + ": ",
-               line.measured, context.Text(msg::kRule, line.rule));
-    if (line.verdict == Verdict::kInconclusive) {
-      fmt::print("; {}", line.cases_missing > 0 ? context.Text(msg::kCasesMissing, line.cases_missing)
-                                                : context.In(msg::kNeverEnough));
-    }
-    fmt::print("\n");
-  }
-  PrintAnswerDiff(context, report.answers, shown);
-  context.Say(report.verdict == Verdict::kPass   ? msg::kGatePass
-              : report.verdict == Verdict::kFail ? msg::kGateFail
-                                                 : msg::kGateInconclusive);
-}
-
 int StatusOf(Verdict verdict) {
   return verdict == Verdict::kFail ? kExitFailed : verdict == Verdict::kInconclusive ? kExitInconclusive : kExitDone;
 }
@@ -78,9 +57,8 @@ Result<int> RunGateCommand(CommandContext& context, const GateCommandOptions& op
   HEW_ASSIGN(gate.rules, ReadRules(options.rules.empty() ? workspace.root() + kRulesFile : options.rules));
   HEW_ASSIGN(gate.suite, SuiteSettings(context, options.max_tokens, options.batch));
   gate.measure_cost = !options.no_cost;
-  gate.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const GateReport report, RunGate(workspace, rt, before.id, after.id, gate));
+  HEW_ASSIGN(const GateReport report, RunShownGate(context, workspace, rt, before.id, after.id, gate));
   if (context.common.json) {
     Json json = ToJson(report);
     json["version"] = after.Label(), json["vs"] = before.Label();
@@ -175,7 +153,7 @@ Result<int> RunFix(CommandContext& context, const FixOptions& options) {
     GateOptions gate;
     HEW_ASSIGN(gate.rules, ReadRules(workspace.root() + kRulesFile));
     HEW_ASSIGN(gate.suite, SuiteSettings(context, options.max_tokens, 32));
-    HEW_ASSIGN(const GateReport report, RunGate(workspace, rt, parent.id, id, gate));
+    HEW_ASSIGN(const GateReport report, RunShownGate(context, workspace, rt, parent.id, id, gate));
     if (context.common.json) {
       json["gate"] = ToJson(report);
     } else {
@@ -205,8 +183,14 @@ Result<int> RunBisect(CommandContext& context, const GateCommandOptions& options
   }
   HEW_ASSIGN(const SuiteOptions suite, SuiteSettings(context, options.max_tokens, options.batch));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const BisectReport report, Bisect(workspace, rt, options.case_id, options.suite, good, *bad, suite,
-                                               static_cast<size_t>(options.shown)));
+  std::optional<Progress> progress;
+  auto found = Bisect(workspace, rt, options.case_id, options.suite, good, *bad, suite,
+                      static_cast<size_t>(options.shown), [&](int64_t version, int64_t done, int64_t most) {
+                        if (!progress) progress.emplace("asking", most, context.common.json);
+                        progress->Update(done, fmt::format("v{}", version));
+                      });
+  progress.reset();
+  HEW_ASSIGN(const BisectReport report, std::move(found));
   using Outcome = BisectReport::Outcome;
   if (context.common.json) {
     constexpr const char* kOutcomes[] = {"found", "passes", "never passed"};
