@@ -17,8 +17,8 @@ namespace {
 constexpr const char* kRulesFile = "/release.toml";
 
 struct FixOptions {
-  std::string tag, parent, name;
-  double replay = 2, lr = 5e-4;
+  std::string tag, parent, name, method = "sft";
+  double replay = 2, lr = 0, beta = 0.1;  // lr 0: the method's
   int64_t epochs = 4, max_tokens = 64;
   bool no_gate = false;
 };
@@ -80,16 +80,19 @@ Result<int64_t> TrainFix(CommandContext& context, Workspace& workspace, const Ru
       std::filesystem::remove_all(path, error);
     }
   } aside{folder};
-  HEW_ASSIGN(*plan, PlanFix(workspace, parent, options.tag, options.replay, context.common.seed, folder));
+  HEW_ASSIGN(*plan,
+             PlanFix(workspace, parent, options.tag, options.replay, context.common.seed, folder, options.method));
   TuneRequest request;
   request.settings = plan->settings;
   request.settings.out = folder + "/adapter";
   request.settings.epochs = options.epochs;
-  request.settings.lr = options.lr;
+  request.settings.beta = options.beta;
+  request.settings.lr = options.lr > 0 ? options.lr : options.method == "sft" ? TuneSettings().lr : kPreferenceLr;
   if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
     for (const char* name : {"max_length", "micro_tokens"}) {
       if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer()) {
-        HEW_RETURN_IF_ERROR(SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
+        HEW_RETURN_IF_ERROR(
+            SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
       }
     }
   }
@@ -238,7 +241,11 @@ void AddFix(CLI::App& app, CommandContext& context) {
   fix->add_option("--name", o->name, "what to call the new version");
   fix->add_option("--replay", o->replay, "rows of what was learned before, for each new row")->capture_default_str();
   fix->add_option("--epochs", o->epochs, "times through the rows")->capture_default_str();
-  fix->add_option("--lr", o->lr, "learning rate")->capture_default_str();
+  fix->add_option("--method", o->method, "sft: learn the right answers; dpo, orpo: prefer them to the wrong ones")
+      ->check(CLI::IsMember({"sft", "dpo", "orpo"}))
+      ->capture_default_str();
+  fix->add_option("--beta", o->beta, "of dpo and orpo, as hew tune takes it")->capture_default_str();
+  fix->add_option("--lr", o->lr, "learning rate (0.0005; of pairs 5e-05)");
   fix->add_option("--max-tokens", o->max_tokens, "tokens of a tested answer at most")->capture_default_str();
   fix->add_flag("--no-gate", o->no_gate, "train and record only");
   fix->footer("Example:\n  hew fix --tag refund");
