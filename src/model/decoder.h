@@ -81,6 +81,10 @@ struct LossSum {
   double weight = 0;  // sum of weights
 };
 
+// A loss of whole answers: from -log p of each learned row, `losses` [learned_rows], it writes d(loss) / d(losses[i]), of any
+// sign, to `weights` and returns the loss. Asked once a pass, between forward and backward; batch.weights are its to read.
+using SequenceLoss = std::function<LossSum(std::span<const float> losses, std::span<float> weights)>;
+
 // What makes a training pass fast. Each may be left out, to measure what it gives; the result is the same.
 struct TrainingTechniques {
   bool learned_rows = true;        // logits, and all of the last layer but keys and values, of learned rows only
@@ -112,10 +116,11 @@ class TrainingWorkspace {
 // Adds gradient_scale * d(loss sum)/d(parameters) to `gradients` (flat, as adapter.parameters) and returns the loss.
 // Activations are stored for backward, logits made in chunks for learned rows only. `workspace` may be null: then
 // memory is taken for this call alone. The batch is the caller's to get right: ids in the vocabulary, positions in the
-// rotary table, segments that cover all rows in order.
+// rotary table, segments that cover all rows in order. `sequence_loss`: what is learned instead of the weighted sum, in the
+// same pass.
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
-                         TrainingWorkspace* workspace = nullptr);
+                         TrainingWorkspace* workspace = nullptr, const SequenceLoss& sequence_loss = {});
 
 // The loss alone (evaluation; adapter may be null). token_losses, if not null, receives -log p of each learned row.
 LossSum Loss(const Runtime& rt, const Model& model, const LoraAdapter* adapter, const PackedBatch& batch,

@@ -104,7 +104,8 @@ void EmbedBackward(const DecoderContext& context, const PackedBatch& batch, Matr
 
 // Forward, loss, and back to layer `lowest`.
 LossSum ForwardAndBackward(const DecoderContext& context, const PackedBatch& batch, int64_t lowest,
-                           float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace) {
+                           float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace,
+                           const SequenceLoss& sequence_loss = {}) {
   const Model& model = context.model;
   CheckBatch(model, batch);
   if (batch.learned_rows.empty()) return {};
@@ -115,7 +116,7 @@ LossSum ForwardAndBackward(const DecoderContext& context, const PackedBatch& bat
   const MatrixView learned =
       Forward(context, batch, at, lowest, workspace ? workspace->frozen : nullptr, buffers);
   const MatrixView d_learned = buffers.d_learned.View(DType::kF32, learned.rows, learned.cols);
-  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers, gradients);
+  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers, gradients, sequence_loss);
   const MatrixView d_residual =
       buffers.d_residual.View(DType::kF32, static_cast<int64_t>(batch.ids.size()), learned.cols);
   std::memset(d_residual.data, 0, static_cast<size_t>(d_residual.rows * d_residual.cols) * sizeof(float));
@@ -165,13 +166,14 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
 
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
-                         TrainingWorkspace* workspace) {
+                         TrainingWorkspace* workspace, const SequenceLoss& sequence_loss) {
   HEW_CHECK(gradients.size() == adapter.parameters.size());
   const LoraAdapter* const adapters[] = {&adapter};
   const TrainingTechniques techniques = workspace ? workspace->techniques : TrainingTechniques();
   const DecoderContext context{rt, model, adapters, &dropout, techniques};
   const int64_t lowest = adapter.modules.empty() ? model.config.num_hidden_layers : adapter.lowest_layer();
-  return ForwardAndBackward(context, batch, techniques.lowest_layer ? lowest : 0, gradient_scale, gradients, workspace);
+  return ForwardAndBackward(context, batch, techniques.lowest_layer ? lowest : 0, gradient_scale, gradients, workspace,
+                            sequence_loss);
 }
 
 LossSum FullLossAndGradients(const Runtime& rt, const TrainableModel& trainable, const PackedBatch& batch,

@@ -80,9 +80,10 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
 
 // Losses of the learned rows from their residual stream after the last layer, `learned` [learned, hidden_size]. With d_learned,
 // its gradient is written there: gradient_scale * d(loss sum); and, if all weights learn, those of head and last norm are
-// added to `gradients`.
+// added to `gradients`. With a `sequence_loss` (and d_learned; not where all weights learn) it is that loss and its gradient.
 LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView learned, float gradient_scale,
-                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients);
+                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients,
+                 const SequenceLoss& sequence_loss = {});
 
 // From the gradient of a layer's output, d_stream, to that of its input, d_residual (the same memory, unless only learned rows
 // went through); adds the gradients of what learns in it.

@@ -195,7 +195,7 @@ std::map<std::string, int64_t> TokenIdsOf(const Tokenizer& tokenizer) {
 
 struct PretrainData {
   std::unique_ptr<StepSource> train;
-  std::vector<PackedBatch> eval;
+  StepBatches eval;
   std::string digest, eval_digest;
 };
 

@@ -13,12 +13,12 @@
 #include "model/decoder.h"
 #include "model/names.h"
 #include "train/preview.h"
+#include "train/reference.h"
 #include "train/snapshots.h"
 #include "train/trainer.h"
 
 namespace hew {
 namespace {
-
 
 Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& names, const ModelConfig& model) {
   std::vector<Projection> targets;
@@ -43,7 +43,7 @@ Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
     HEW_ASSIGN(LoraAdapter adapter, LoadAdapter(rt, s.init_adapter, *request.model));
     adapter.config.dropout = s.dropout;
     request.Say(fmt::format("{}: going on from it, with its own targets, rank {} and alpha {:g}", s.init_adapter,
-                             adapter.config.rank, adapter.config.alpha));
+                            adapter.config.rank, adapter.config.alpha));
     return adapter;
   }
   LoraConfig config;
@@ -66,6 +66,7 @@ DatasetOptions DataOptions(const TuneRequest& request) {
   options.template_knows_tools = request.template_knows_tools;
   options.now = request.now;
   options.format = *DataFormatFromName(request.settings.format);  // one of the choices: checked
+  options.pairs = request.settings.method != "sft";
   options.context = request.model->config.max_position_embeddings;
   options.max_length = request.settings.max_length;
   return options;
@@ -78,6 +79,15 @@ TrainingTechniques TechniquesOf(const TuneSettings& settings) {
   techniques.stored_activations = !IsWithout(settings, "stored-activations");
   techniques.lowest_layer = !IsWithout(settings, "lowest-layer");
   return techniques;
+}
+
+// Rows that cannot be worked on apart: a row, or a pair of answers.
+int64_t LongestRow(const Dataset& data, bool share) {
+  if (!data.pairs) return data.counts.longest;
+  int64_t longest = 0;
+  for (int64_t pair = 0; pair < data.rows(); ++pair)
+    longest = std::max(longest, RowsOfPair(data.examples, pair, share));
+  return longest;
 }
 
 // Rows worked on at once: what there is room for, at most kMicroTokens unless one row is longer. Where not even the
@@ -138,24 +148,31 @@ Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, co
 
 void SayCounts(const TuneRequest& request, const Dataset& data, const char* name) {
   const auto& c = data.counts;
-  request.Say(fmt::format("{}: {} rows, {} tokens, {} of them to be learned", name, data.examples.size(), c.tokens,
-                           c.learned_tokens));
+  request.Say(fmt::format("{}: {} {}, {} tokens, {} of them to be learned", name, data.rows(),
+                          data.pairs ? "pairs" : "rows", c.tokens, c.learned_tokens));
   if (c.duplicates > 0) request.Say(fmt::format("{}: {} rows stand in it more than once", name, c.duplicates));
   if (c.cut > 0) request.Say(fmt::format("{}: {} rows cut to {} tokens", name, c.cut, request.settings.max_length));
   if (c.unlearned > 0)
     request.Say(fmt::format("{}: {} rows left out, nothing in them would be learned", name, c.unlearned));
   if (c.calls_as_text > 0) {
-    request.Say(
-        fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text", name,
-                    c.calls_as_text));
+    request.Say(fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text",
+                            name, c.calls_as_text));
   }
 }
 
 void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan& plan) {
-  const int64_t index = PlanEpoch(plan, 0, train.examples).front().front();
-  const auto& example = train.examples[static_cast<size_t>(index)];
+  std::vector<int64_t> sizes(static_cast<size_t>(train.rows()), 1);
+  const auto index = static_cast<size_t>(PlanEpoch(plan, 0, sizes).front().front());
+  if (train.pairs) {
+    const auto& chosen = train.examples[2 * index];
+    request.Say(fmt::format("one pair as the model sees it ({}), what is learned {}:", train.Where(chosen),
+                            request.color ? "in green" : "in [[ ]]"));
+    request.Say(ShowPair(*request.tokenizer, chosen, train.examples[2 * index + 1], request.color));
+    return;
+  }
+  const auto& example = train.examples[index];
   request.Say(fmt::format("one example as the model sees it ({}, {} tokens), what it learns {}:", train.Where(example),
-                           example.size(), request.color ? "in green" : "in [[ ]]"));
+                          example.size(), request.color ? "in green" : "in [[ ]]"));
   request.Say(ShowExample(*request.tokenizer, example, request.color));
 }
 
@@ -186,14 +203,16 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, request));
   TrainPlan plan;
   plan.folder = settings.out;
-  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
-                settings.batch_tokens * settings.grad_accum};
+  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle,
+                          settings.batch_size * settings.grad_accum, settings.batch_tokens * settings.grad_accum};
   TrainingTechniques techniques = TechniquesOf(settings);
   PackOptions packing;
-  HEW_ASSIGN(packing.micro_tokens, MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest),
-                                               &techniques));
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
+  HEW_ASSIGN(packing.micro_tokens,
+             MicroTokens(rt, request, adapter,
+                         std::max(LongestRow(train, packing.share_prefix), LongestRow(eval_data, packing.share_prefix)),
+                         &techniques));
   const auto source = MakeExampleSource(train, steps, packing);
   const int64_t total = TotalSteps(settings, source.get());
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
@@ -204,12 +223,23 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
 
   ShowFirst(request, train, steps);
   request.Say(fmt::format("{} steps, {} trainable numbers", total, adapter.parameters.size()));
-  std::vector<PackedBatch> eval_batches;
+  StepBatches eval_batches;
   if (eval) {
     HEW_ASSIGN(eval_batches, MakeExampleSource(*eval, steps, packing)->All());
   }
-  const auto learner = MakeLoraLearner(rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
-                                       KeepsFrozen(request, adapter, train), &adapter);
+  const Method method = *MethodFromName(settings.method);  // one of the choices: checked
+  PairLosses losses{PreferenceLoss(method, settings.beta), PreferenceLoss(method, settings.beta)};
+  if (method == Method::kDpo) {
+    HEW_ASSIGN(const StepBatches all, source->All());
+    HEW_RETURN_IF_ERROR(
+        FindReference(rt, {*request.model, adapter, techniques, request, settings.out, identity, request.resume}, all,
+                      eval_batches, &losses));
+  }
+  const auto seed = static_cast<uint64_t>(settings.seed);
+  const bool keep_frozen = KeepsFrozen(request, adapter, train);
+  const auto learner = method == Method::kSft
+                           ? MakeLoraLearner(rt, *request.model, seed, techniques, keep_frozen, &adapter)
+                           : MakePreferenceLearner(rt, *request.model, seed, techniques, keep_frozen, &adapter, losses);
   RunHooks hooks = request;
   hooks.on_snapshot = [&](int64_t step) {
     return WriteSnapshot(settings.out, step,
@@ -218,7 +248,7 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), source.get(),
                                             std::move(eval_batches), learner.get()));
   report.data = train.counts;
-  report.eval_rows = static_cast<int64_t>(eval_data.examples.size());
+  report.eval_rows = eval_data.rows();
   report.eval_rows_in_training = overlap.rows;
   HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, settings.out));
   HEW_RETURN_IF_ERROR(EndFolder(settings, identity, report));
