@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "infer/continuations.h"
+#include "infer/running_answer.h"
 
 namespace hew {
 namespace {
