@@ -19,6 +19,7 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"seconds", r.seconds},
        {"train_seconds", r.train_seconds},
        {"peak_rss_bytes", r.peak_rss_bytes},
+       {"planned_bytes", r.planned_bytes},
        {"learned_tokens", r.learned_tokens},
        {"eval_seconds", r.eval_seconds},
        {"best_step", r.best_step},
