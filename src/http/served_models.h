@@ -4,6 +4,7 @@
 // thread but the engine's.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <memory>
@@ -68,9 +69,8 @@ class ServedModels {
     int64_t created = 0;
   };
   struct Loaded {
-    std::string name;  // under which it is kept: an adapter key or a path
+    std::string key;  // digest of its files, and its scale
     std::shared_ptr<const LoraAdapter> adapter;
-    std::string key;
     size_t bytes = 0;
   };
 
@@ -78,8 +78,9 @@ class ServedModels {
   Status OpenBase();
   Status CheckAdapters();
   Result<VersionFacts> FactsOf(int64_t version);  // with mutex_ held
-  bool Served(const VersionFacts& facts) const;
-  Result<Loaded> Load(const std::string& name, const std::string& path, const std::string& key, float scale);
+  bool Served(int64_t version, const VersionFacts& facts) const;
+  Result<std::shared_ptr<const LoraAdapter>> Load(const std::string& path, const std::string& key, float scale);
+  static std::optional<float> ParseScale(const std::string& text);  // nullopt: no number
 
   ServeSettings settings_;
   OpenedModel base_;
