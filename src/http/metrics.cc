@@ -65,7 +65,7 @@ std::string ServeMetrics::Print(const BatchCounters& engine, const std::string& 
   number("hew_generation_tokens_total", "counter", "Generated tokens.", engine.generated_tokens);
   number("hew_steps_total", "counter", "Passes through the decoder.", engine.steps);
   number("hew_kv_cache_bytes", "gauge", "Keys and values in memory.", engine.cache_bytes);
-  number("process_resident_memory_peak_bytes", "gauge", "Peak resident memory.", PeakRssBytes());
+  number("process_resident_memory_bytes", "gauge", "Resident memory.", ResidentBytes());
   if (connections_) number("hew_http_connections", "gauge", "Open connections.", connections_());
   {
     const std::lock_guard lock(mutex_);
