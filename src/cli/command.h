@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "cli/cli.h"
 #include "cli/messages.h"
 #include "text/chat_template.h"
 
@@ -110,5 +111,6 @@ void AddWatchCommand(CLI::App& app, CommandContext& context);
 void AddDiffModelCommand(CLI::App& app, CommandContext& context);
 void AddTourCommand(CLI::App& app, CommandContext& context);
 void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
+void AddServeCommand(CLI::App& app, CommandContext& context, const ServeFunction& serve);
 
 }  // namespace hew
