@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "cli/cli.h"
 #include "cli/messages.h"
 #include "text/chat_template.h"
 
@@ -98,5 +99,6 @@ void AddFlagCommand(CLI::App& app, CommandContext& context);
 void AddFixCommands(CLI::App& app, CommandContext& context);        // fix, gate, bisect
 void AddWhyCommand(CLI::App& app, CommandContext& context);
 void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
+void AddServeCommand(CLI::App& app, CommandContext& context, const ServeFunction& serve);
 
 }  // namespace hew
