@@ -14,19 +14,6 @@ double Seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
-  if (ids.empty()) return BadInput("prompt: expected at least one token, found none");
-  if (static_cast<int64_t>(ids.size()) > engine.context_size) {
-    return BadInput("prompt: expected at most {} tokens (the context), found {}", engine.context_size, ids.size());
-  }
-  for (int32_t id : ids) {
-    if (id < 0 || id >= engine.model->config.vocab_size) {
-      return BadInput("prompt: expected token ids below {}, found {}", engine.model->config.vocab_size, id);
-    }
-  }
-  return {};
-}
-
 // Runs ids through the decoder in slices; returns the hidden states of the last row, [1, hidden_size].
 Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
   constexpr size_t kRows = kPromptSlice;
@@ -307,27 +294,64 @@ Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, con
   return logprobs;
 }
 
-Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k) {
-  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
-  if (k < 1) return BadInput("k: expected 1 or more, found {}", k);
-  const int64_t vocab = engine.model->config.vocab_size;
-  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
-  Matrix hidden = Prefill(engine, ids, &cache);
-  Matrix logits(DType::kF32, 1, vocab);
-  ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
-  float normalizer = 0;
-  LogSumExp(engine.rt, logits.view(), &normalizer);
-  std::vector<NextToken> next(static_cast<size_t>(vocab));
-  for (int64_t i = 0; i < vocab; ++i) {
-    next[static_cast<size_t>(i)] = {static_cast<int32_t>(i), double{logits.view().f32()[i]} - normalizer};
+Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
+  if (ids.empty()) return BadInput("prompt: expected at least one token, found none");
+  if (static_cast<int64_t>(ids.size()) > engine.context_size) {
+    return BadInput("prompt: expected at most {} tokens (the context), found {}", engine.context_size, ids.size());
   }
+  for (int32_t id : ids) {
+    if (id < 0 || id >= engine.model->config.vocab_size) {
+      return BadInput("prompt: expected token ids below {}, found {}", engine.model->config.vocab_size, id);
+    }
+  }
+  return {};
+}
+
+std::vector<NextToken> LikeliestTokens(std::span<const float> logits, double log_sum_exp, int64_t k) {
+  std::vector<NextToken> next(logits.size());
+  for (size_t i = 0; i < next.size(); ++i) next[i] = {static_cast<int32_t>(i), double{logits[i]} - log_sum_exp};
   const auto likelier = [](const NextToken& a, const NextToken& b) {
     return a.logprob > b.logprob || (a.logprob == b.logprob && a.id < b.id);
   };
-  k = std::min(k, vocab);
+  k = std::min(k, static_cast<int64_t>(next.size()));
   std::partial_sort(next.begin(), next.begin() + k, next.end(), likelier);
   next.resize(static_cast<size_t>(k));
   return next;
+}
+
+namespace {
+
+// Logits [1, vocab_size] after ids, with their log-sum-exp.
+struct NextLogits {
+  Matrix logits;
+  float normalizer = 0;
+  std::span<const float> row() const { return {logits.view().f32(), static_cast<size_t>(logits.view().cols)}; }
+};
+
+Result<NextLogits> LogitsAfter(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
+  const Matrix hidden = Prefill(engine, ids, &cache);
+  NextLogits next{Matrix(DType::kF32, 1, engine.model->config.vocab_size)};
+  ComputeLogits(engine.rt, *engine.model, hidden.view(), next.logits.view());
+  LogSumExp(engine.rt, next.logits.view(), &next.normalizer);
+  return next;
+}
+
+}  // namespace
+
+Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  std::vector<double> logprobs;
+  for (const float logit : next.row()) logprobs.push_back(double{logit} - next.normalizer);
+  return logprobs;
+}
+
+Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  if (k < 1) return BadInput("k: expected 1 or more, found {}", k);
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  return LikeliestTokens(next.row(), next.normalizer, k);
 }
 
 }  // namespace hew

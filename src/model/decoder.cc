@@ -93,7 +93,7 @@ Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const Sequen
 }  // namespace
 
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
-                      std::span<const SequenceRows> sequences, OutputRows wanted) {
+                      std::span<const SequenceRows> sequences, OutputRows wanted, const ResidualObserver* observer) {
   const ModelConfig& config = model.config;
   const BatchRows batch = FlattenRows(model, sequences);
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -117,7 +117,11 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
   views.attention_output = views.feed_forward_output = output.view();
   ProjectionScratch scratch;
 
+  const auto show = [&](int64_t layers_done) {
+    if (observer && residual.row_count() > 0) (*observer)(layers_done, residual.view());
+  };
   Embed(context, batch.ids, batch.at, residual.view());
+  show(0);
   for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
     if (in_place) {
       views.k_projected = views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
@@ -125,6 +129,7 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
     }
     if (l + 1 == config.num_hidden_layers && wanted != OutputRows::kAll) {
       residual = LastRowsOfLastLayer(context, sequences, batch, residual.view(), views, in_place, wanted, scratch);
+      show(l + 1);
       break;
     }
     AttentionInputs(context, l, residual.view(), batch.at, views, scratch);
@@ -132,12 +137,17 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Lor
     AttentionForward(rt, AttentionShapeOf(config, l), views.q, segments, views.attention, nullptr);
     AttentionOutput(context, l, views, residual.view(), scratch);
     FeedForward(context, l, views, residual.view(), scratch);
+    show(l + 1);
   }
   for (const SequenceRows& s : sequences) s.cache->Advance(static_cast<int64_t>(s.ids.size()));
   Matrix hidden(DType::kF32, residual.row_count(), config.hidden_size);
   if (hidden.row_count() == 0) return hidden;
   NormForward(context, model.final_norm, residual.view(), hidden.view());
   return hidden;
+}
+
+void FinalNorm(const Runtime& rt, const Model& model, ConstMatrixView residual, MatrixView hidden) {
+  NormForward({rt, model, {}}, model.final_norm, residual, hidden);
 }
 
 void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits) {

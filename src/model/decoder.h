@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -27,11 +28,19 @@ struct SequenceRows {
 // its end: only the caches are filled). The last layer leaves out the others.
 enum class OutputRows { kAll, kLast, kNone };
 
+// Sees the residual stream [rows, hidden_size], fp32, as it goes by: with 0 before the first layer, with n after layer n.
+// After the last layer it holds the rows wanted, elsewhere all. The view is good for the time of the call.
+using ResidualObserver = std::function<void(int64_t layers_done, ConstMatrixView residual)>;
+
 // Final hidden states after the last norm, [rows wanted, hidden_size], fp32, in the order of `sequences`; caches
 // advanced. All sequences share `adapters` (their sum is added; usually none or one). Long prompts should be cut into
-// slices of some 512 rows by the caller: the bits are the same.
+// slices of some 512 rows by the caller: the bits are the same. `observer`, if not null, only looks.
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
-                      std::span<const SequenceRows> sequences, OutputRows wanted = OutputRows::kAll);
+                      std::span<const SequenceRows> sequences, OutputRows wanted = OutputRows::kAll,
+                      const ResidualObserver* observer = nullptr);
+
+// The last norm alone: hidden [rows, hidden_size] fp32 of residual [rows, hidden_size] fp32, as DecoderForward ends.
+void FinalNorm(const Runtime& rt, const Model& model, ConstMatrixView residual, MatrixView hidden);
 
 // logits [rows, vocab_size] fp32 of hidden rows [rows, hidden_size].
 void ComputeLogits(const Runtime& rt, const Model& model, ConstMatrixView hidden, MatrixView logits);

@@ -15,6 +15,7 @@
 #include "model/shapes.h"
 #include "model/trainable.h"
 #include "studio/train_tokenizer.h"
+#include "train/snapshots.h"
 #include "train/text_files.h"
 #include "train/trainer.h"
 
@@ -252,6 +253,12 @@ Result<TuneReport> Pretrain(const Runtime& rt, const PretrainRequest& request) {
 
   RunHooks hooks = request;
   hooks.on_sample = [&](int64_t step) { return WriteSamples(rt, request, trainable, *tokenizer, step); };
+  hooks.on_snapshot = [&](int64_t step) {
+    return WriteSnapshot(settings.out, step, [&](const std::string& folder) -> Status {
+      HEW_RETURN_IF_ERROR(WriteTokenizerFiles(settings.out, folder));
+      return SaveTrainable(trainable, TypeOf(settings.type), TokenIdsOf(*tokenizer), folder);
+    });
+  };
   const auto learner = MakeFullLearner(rt, &trainable);
   HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), data.train.get(),
                                             std::move(data.eval), learner.get()));

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
 
 namespace hew {
@@ -57,6 +58,8 @@ Status BeginFolder(const std::string& out, bool resume) {
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
                                TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner) {
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
+  std::error_code error;
+  if (!resume) std::filesystem::remove_all(settings.out + "/" + kSnapshotsFolder, error);  // of an earlier run
   Trainer trainer(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
   if (resume) {
     HEW_ASSIGN(const bool resumed, trainer.Resume());

@@ -32,6 +32,8 @@ struct RunHooks {
   std::function<void(const StepMetrics&)> on_step;  // may be empty
   std::function<Status(int64_t step)> on_sample;    // every settings.sample_every steps; may be empty
 
+  std::function<Status(int64_t step)> on_snapshot;  // at the steps of settings.snapshots (train/snapshots.h); may be empty
+
   void Say(const std::string& line) const {
     if (say) say(line);
   }

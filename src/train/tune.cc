@@ -13,6 +13,7 @@
 #include "model/decoder.h"
 #include "model/names.h"
 #include "train/preview.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
 
 namespace hew {
@@ -209,7 +210,12 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   }
   const auto learner = MakeLoraLearner(rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
                                        KeepsFrozen(request, adapter, train), &adapter);
-  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, request, request.resume, std::move(plan), source.get(),
+  RunHooks hooks = request;
+  hooks.on_snapshot = [&](int64_t step) {
+    return WriteSnapshot(settings.out, step,
+                         [&](const std::string& folder) { return SavePeftAdapter(adapter, *request.model, folder); });
+  };
+  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), source.get(),
                                             std::move(eval_batches), learner.get()));
   report.data = train.counts;
   report.eval_rows = static_cast<int64_t>(eval_data.examples.size());
