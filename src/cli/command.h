@@ -83,6 +83,9 @@ struct ModelDiff;
 // How far each matrix moved, layer by layer.
 void PrintWeightHeat(const CommandContext& context, const ModelDiff& diff);
 
+struct GateReport;
+void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown);
+
 struct AnswerDiff;
 // Broken cases first, then fixed, then changed; `shown` of each at most.
 void PrintAnswerDiff(const CommandContext& context, const AnswerDiff& answers, size_t shown);
@@ -109,6 +112,7 @@ void AddLensCommand(CLI::App& app, CommandContext& context);
 void AddWhyWordCommand(CLI::App& app, CommandContext& context);
 void AddWatchCommand(CLI::App& app, CommandContext& context);
 void AddDiffModelCommand(CLI::App& app, CommandContext& context);
+void AddTourCommand(CLI::App& app, CommandContext& context);
 void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
 void AddServeCommand(CLI::App& app, CommandContext& context, const ServeFunction& serve);
 

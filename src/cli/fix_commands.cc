@@ -36,6 +36,8 @@ Result<SuiteOptions> SuiteSettings(const CommandContext& context, int64_t max_to
   return suite;
 }
 
+}  // namespace
+
 void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown) {
   constexpr const Message* kVerdicts[] = {&msg::kVerdictPass, &msg::kVerdictFail, &msg::kVerdictInconclusive,
                                           &msg::kVerdictNotAsked};
@@ -58,6 +60,8 @@ void PrintGate(const CommandContext& context, const GateReport& report, int64_t 
               : report.verdict == Verdict::kFail ? msg::kGateFail
                                                  : msg::kGateInconclusive);
 }
+
+namespace {
 
 int StatusOf(Verdict verdict) {
   return verdict == Verdict::kFail ? kExitFailed : verdict == Verdict::kInconclusive ? kExitInconclusive : kExitDone;

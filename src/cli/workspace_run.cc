@@ -116,6 +116,7 @@ Status PlanPretrainInWorkspace(const SettingFlags& options, TuneSettings* settin
     if (!ref.adapters.empty())
       return BadInput("--base {}: expected a whole model, found a version with an adapter", settings->base);
     settings->base = ref.path;
+    run->parent = ref.version;
   }
   if (!settings->out.empty()) return {};
   run->own_folder = true;
@@ -133,7 +134,7 @@ Result<std::optional<int64_t>> EndPretrainInWorkspace(const Runtime& rt, const T
   if (!run->workspace) return std::optional<int64_t>();
   std::error_code error;
   std::filesystem::remove(settings.out + "/" + kOriginFile, error);  // no part of the model
-  HEW_ASSIGN(const int64_t id, RecordPretrain(*run->workspace, rt, {settings, run->name, settings.out}));
+  HEW_ASSIGN(const int64_t id, RecordPretrain(*run->workspace, rt, {settings, run->name, run->parent, settings.out}));
   HEW_RETURN_IF_ERROR(LeaveRunFolder(id, settings.out, run, report));
   return std::optional(id);
 }

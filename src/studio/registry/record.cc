@@ -152,7 +152,11 @@ Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const Pr
   version.kind = VersionKind::kModel;
   version.name = record.name;
   version.made_by = "pretrain";
-  if (!record.settings.base.empty()) {
+  version.parent = record.parent;
+  if (record.parent) {
+    HEW_ASSIGN(const Version parent, workspace.registry().Get(*record.parent));
+    version.base = parent.base;
+  } else if (!record.settings.base.empty()) {
     HEW_ASSIGN(version.base, workspace.RegisterBase(record.settings.base));
   }
   HEW_RETURN_IF_ERROR(SetProgram(&version, rt));

@@ -47,7 +47,8 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
 struct PretrainRecord {
   TuneSettings settings;  // as trained
   std::string name;
-  std::string folder;  // with what Pretrain left
+  std::optional<int64_t> parent;  // the version that settings.base is, if it is one
+  std::string folder;             // with what Pretrain left
 };
 // A model of its own. Its text is not kept, only its digests: it may be far larger than the model.
 Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const PretrainRecord& record);
