@@ -5,9 +5,24 @@ export class ApiError extends Error {
   }
 }
 
+// A server that others reach asks for a key; it is kept for this tab alone.
+let key = sessionStorage.getItem("hew.key") ?? "";
+let askKey: () => void = () => undefined;
+export function onKeyNeeded(f: () => void): void {
+  askKey = f;
+}
+export function setKey(k: string): void {
+  key = k;
+  sessionStorage.setItem("hew.key", k);
+}
+function headers(type?: string): Record<string, string> {
+  return { ...(type ? { "Content-Type": type } : {}), ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+}
+
 async function refused(response: Response): Promise<ApiError> {
   let message = `${response.status} ${response.statusText}`;
   let param: string | null = null;
+  if (response.status === 401) askKey();
   try {
     const body = await response.json();
     if (typeof body?.error?.message === "string") message = body.error.message;
@@ -19,7 +34,7 @@ async function refused(response: Response): Promise<ApiError> {
 }
 
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const response = await fetch(path, { signal });
+  const response = await fetch(path, { headers: headers(), signal });
   if (!response.ok) throw await refused(response);
   return (await response.json()) as T;
 }
@@ -28,7 +43,7 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
   const raw = body instanceof Blob;
   const response = await fetch(path, {
     method: "POST",
-    headers: { "Content-Type": raw ? "application/octet-stream" : "application/json" },
+    headers: headers(raw ? "application/octet-stream" : "application/json"),
     body: raw ? body : JSON.stringify(body),
     signal,
   });
@@ -71,7 +86,7 @@ async function readEvents(response: Response, take: (data: string) => void): Pro
 export async function stream(path: string, body: unknown, signal: AbortSignal, take: (data: string) => void): Promise<void> {
   const response = await fetch(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
+    headers: headers("application/json"),
     body: JSON.stringify(body),
     signal,
   });
@@ -79,7 +94,7 @@ export async function stream(path: string, body: unknown, signal: AbortSignal, t
 }
 
 export async function follow(path: string, signal: AbortSignal, take: (data: string) => void): Promise<void> {
-  await readEvents(await fetch(path, { signal }), take);
+  await readEvents(await fetch(path, { headers: headers(), signal }), take);
 }
 
 export function isAbort(error: unknown): boolean {

@@ -1,11 +1,12 @@
 // The frame around the views: navigation, language, theme, shortcuts.
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
-import { get } from "./api";
+import { get, onKeyNeeded, setKey } from "./api";
 import { App, AppContext, hashOf, routeOf, Toast } from "./app_context";
 import { ChatView } from "./chat/chat_view";
 import { CompareView } from "./compare/compare_view";
 import { firstLanguage, Language, LanguageContext, wordsOf } from "./i18n";
+import { KeyDialog } from "./key_dialog";
 import { Shortcuts } from "./shortcuts";
 import { applyTheme, firstTheme, Theme } from "./theme";
 import { TuneView } from "./tune/tune_view";
@@ -25,6 +26,7 @@ export function Page() {
   const [versions, setVersions] = useState<VersionLine[]>([]);
   const [toast, setToast] = useState<Toast | null>(null);
   const [help, setHelp] = useState(false);
+  const [keyNeeded, setKeyNeeded] = useState(false);
   const words = wordsOf(language);
   const main = useRef<HTMLElement>(null);
   const view: View = kViews.find((v) => v === route[0]) ?? "chat";
@@ -44,6 +46,7 @@ export function Page() {
     }
   }, [fail]);
 
+  useEffect(() => onKeyNeeded(() => setKeyNeeded(true)), []);
   useEffect(() => void refresh(), [refresh]);
   useEffect(() => {
     const changed = () => setRoute(routeOf(location.hash));
@@ -137,6 +140,15 @@ export function Page() {
           </main>
         </div>
         <div aria-live="polite">{toast && <div className={toast.bad ? "toast bad" : "toast"}>{toast.text}</div>}</div>
+        {keyNeeded && (
+          <KeyDialog
+            done={(key) => {
+              setKey(key);
+              setKeyNeeded(false);
+              void refresh();
+            }}
+          />
+        )}
         {help && <Shortcuts close={() => setHelp(false)} />}
       </AppContext.Provider>
     </LanguageContext.Provider>

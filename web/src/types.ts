@@ -149,7 +149,6 @@ export interface Anatomy {
   layers: number;
   hidden_size: number;
   vocab_size: number;
-  type: string;
   sample: { name: string; shape: number[]; values: number[][] } | null;
   adapter: { parameters: number; bytes: number; rank: number; matrices: number } | null;
 }

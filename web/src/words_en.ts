@@ -20,6 +20,7 @@ export const en = {
   stop: "Stop",
   loading: "Loading…",
   failed: "That did not work",
+  key: { title: "This server asks for a key", label: "Key" },
   retry: "Try again",
   noWorkspace: "This server shows one model without a workspace. Versions, fixes and training need one: run `hew init` in a folder, then `hew serve` there.",
   base: "base model",

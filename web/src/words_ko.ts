@@ -22,6 +22,7 @@ export const ko: Words = {
   stop: "멈추기",
   loading: "불러오는 중…",
   failed: "잘 되지 않았습니다",
+  key: { title: "이 서버는 키를 요구합니다", label: "키" },
   retry: "다시 시도",
   noWorkspace: "지금은 작업 공간 없이 모델 하나만 보여 주고 있습니다. 버전, 고침, 학습을 쓰려면 폴더에서 `hew init`을 한 뒤 그곳에서 `hew serve`를 실행하세요.",
   base: "기본 모델",
