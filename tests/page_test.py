@@ -345,6 +345,42 @@ class Page(unittest.TestCase):
         self.find("#data-file").send_keys(str(self.folder / "bad.jsonl"))
         self.assertIn("bad.jsonl:1", self.find("[role=alert]").text)
 
+    def refused(self, method, path, body=None, status=400):
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        with self.assertRaises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method), timeout=60)
+        self.assertEqual(refusal.exception.code, status)
+        error = json.load(refusal.exception)["error"]
+        self.assertEqual(error["message"].count("\n"), 0)
+        return error
+
+    def test_o_the_api_refuses_in_json(self):
+        self.assertEqual(self.refused("GET", "/api/versions/v99", status=404)["param"], "id")
+        self.assertEqual(self.refused("GET", "/api/compare?before=v1&after=nobody", status=404)["param"], "after")
+        self.assertEqual(self.refused("GET", "/api/versions?last=-1")["param"], "last")
+        for body in (b"", b"{", b"[]", b"\xff", b'{"a": 1, "a": 2}'):
+            self.refused("POST", "/api/flag", body)
+        flag = {"version": "v1", "messages": [{"role": "user", "content": "x"}], "bad": "a", "good": "b"}
+        for name, value in (("messages", "text"), ("messages", []), ("messages", [{"role": "tool", "content": "x"}]), ("messages", [{"role": "assistant", "content": "x"}]),
+                            ("messages", [7]), ("good", ""), ("good", 3)):
+            self.refused("POST", "/api/flag", {**flag, name: value})
+        self.refused("POST", "/api/flag", {**flag, "version": "v99"}, 404)
+        self.refused("POST", "/api/next", {"model": "v99", "text": "x"}, 404)
+        for fields in ({"text": 3}, {"text": "x", "k": 0}, {"text": "x", "k": 10**9}, {"text": "word " * 5000}):
+            self.refused("POST", "/api/next", {"model": "v1", **fields})
+        self.refused("POST", "/api/why-word", {"model": "v1", "text": "one"})
+        self.refused("POST", "/api/lens", {"model": "v1", "text": "word " * 5000})
+        self.refused("POST", "/api/tokens", {"texts": [1]})
+        self.refused("POST", "/api/jobs", {"kind": "shell"})
+        self.refused("POST", "/api/jobs", {"kind": "tune", "data": "../../etc/passwd"})
+        self.refused("POST", "/api/jobs", {"kind": "test", "version": "v1", "suite": "/etc/passwd"})
+        self.refused("POST", "/api/jobs", {"kind": "fix", "tag": "nobody", "parent": "v99"}, 404)
+        self.refused("GET", "/api/jobs/j99/events", status=404)
+        self.refused("GET", "/api/data/none/preview", status=404)
+        self.refused("POST", "/api/data?name=..%2F..%2Fx.jsonl", b"not json")
+        self.refused("POST", "/api/aliases/nobody/rollback", {})
+        self.assertEqual(sorted(p.name for p in (self.folder / ".hew/uploads").iterdir()), [])  # what could not be used is gone
+
     def test_p_markdown_never_becomes_markup(self):
         # The renderer, fed by a stream as a model might write it: the page's own fetch answers.
         hostile = "<img src=x onerror=document.title='gone'> **bold** [x](javascript:alert(1)) [y](https://example.org/)\n\n<script>document.title='gone'</script>"

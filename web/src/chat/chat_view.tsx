@@ -30,8 +30,8 @@ export function ChatView({ active }: { active: boolean }) {
     if (columns.length === 0 && versions.length > 0) setColumns([state?.aliases.stable ?? versions[0].version]);
   }, [columns.length, versions, state]);
   useEffect(() => {  // #/chat/v3 or #/chat/v2/v3
-    if (route[0] === "chat" && route.length > 1) setColumns(route.slice(1, 3));
-  }, [route]);
+    if (route[0] === "chat" && route.length > 1) setColumns(route.slice(1, 3).map((v) => state?.aliases[v] ?? v));
+  }, [route, state]);
 
   const stop = useCallback(() => running.current?.abort(), []);
 

@@ -83,7 +83,7 @@ export function Bars(props: { items: BarItem[]; label: string; onChoose?: (key: 
   const scale = props.scale ?? Math.max(1e-12, ...props.items.map((i) => i.value));
   const Row = props.onChoose ? "button" : "div";
   return (
-    <ul className="bars" aria-label={props.label}>
+    <ul className={props.items.some((i) => i.note) ? "bars noted" : "bars"} aria-label={props.label}>
       {props.items.map((item) => (
         <li key={item.key}>
           <Row
