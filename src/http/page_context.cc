@@ -1,6 +1,7 @@
 #include "http/page_context.h"
 
 #include <charconv>
+#include <filesystem>
 
 #include "base/shown.h"
 #include "http/page_files.h"
@@ -111,11 +112,19 @@ DatasetOptions PageContext::DataOptions(const JinjaClock& now) const {
   return options;
 }
 
-void PageContext::Keep(std::shared_ptr<const DroppedData> data) {
+DroppedData::~DroppedData() {
+  std::error_code ignored;
+  if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
+}
+
+void PageContext::Keep(const std::shared_ptr<DroppedData>& data) {
+  std::shared_ptr<const DroppedData> oldest;  // let go of outside of the lock
   const std::lock_guard lock(mutex_);
-  dropped_.remove_if([&](const auto& old) { return old->id == data->id; });
-  dropped_.push_front(std::move(data));
-  if (dropped_.size() > kDroppedKept) dropped_.pop_back();
+  data->id = fmt::format("d{}", ++drops_);
+  dropped_.push_front(data);
+  if (dropped_.size() <= kDroppedKept) return;
+  oldest = std::move(dropped_.back());
+  dropped_.pop_back();
 }
 
 std::shared_ptr<const DroppedData> PageContext::Data(const std::string& id) const {

@@ -13,9 +13,14 @@
 
 namespace hew {
 
-// A file that was dropped on the page, read.
+// A file that was dropped on the page, read. Its folder in .hew/uploads/ lives as long as somebody holds it.
 struct DroppedData {
-  std::string id, name, path;
+  DroppedData() = default;
+  ~DroppedData();
+  DroppedData(const DroppedData&) = delete;
+  DroppedData& operator=(const DroppedData&) = delete;
+
+  std::string id, name, folder, path;
   Dataset data;
 };
 
@@ -37,14 +42,16 @@ class PageContext {
   void RunExclusive(const ServedModel& model, const std::function<void(const Engine&)>& work);
 
   DatasetOptions DataOptions(const JinjaClock& now) const;
-  void Keep(std::shared_ptr<const DroppedData> data);
+  // Gives it an id. The last few are kept.
+  void Keep(const std::shared_ptr<DroppedData>& data);
   std::shared_ptr<const DroppedData> Data(const std::string& id) const;  // null: not known
 
   JobRunner jobs;  // last: what runs is stopped before anything else goes
 
  private:
   mutable std::mutex mutex_;
-  std::list<std::shared_ptr<const DroppedData>> dropped_;  // last used first
+  int64_t drops_ = 0;
+  std::list<std::shared_ptr<const DroppedData>> dropped_;  // newest first
 };
 
 using PageHandler = std::function<ApiStatus(PageContext&, const HttpRequest&, const std::shared_ptr<HttpReply>&)>;

@@ -1,8 +1,6 @@
 // A dropped file: what is in it, what of it would be learned, and what that would cost.
 #include <algorithm>
-#include <filesystem>
 
-#include "base/digest.h"
 #include "base/file.h"
 #include "http/page_context.h"
 #include "kernels/machine_peak.h"
@@ -103,20 +101,17 @@ Api<Json> PreviewJson(PageContext& context, const DroppedData& dropped, const Ht
 ApiStatus PostData(PageContext& context, const HttpRequest& request, const std::shared_ptr<HttpReply>& reply) {
   API_ASSIGN(const Workspace workspace, context.OpenWorkspace());
   if (request.body.empty()) return BadField("", "body: expected a file, found nothing");
-  const std::string name = CleanName(QueryText(request, "name")), id = Sha256Hex(request.body).substr(0, 16);
-  const std::string folder = workspace.Path("uploads/" + id);
-  if (const auto made = MakeFolder(folder); !made) return tl::unexpected(FromError(made.error()));
   auto dropped = std::make_shared<DroppedData>();
-  dropped->id = id;
-  dropped->name = name;
-  dropped->path = folder + "/" + name;
+  dropped->name = CleanName(QueryText(request, "name"));
+  const std::string folder = workspace.Path("uploads/" + NewId("drop-"));
+  if (const auto made = MakeFolder(folder); !made) return tl::unexpected(FromError(made.error()));
+  dropped->folder = folder;
+  dropped->path = folder + "/" + dropped->name;
   if (const auto written = WriteFileAtomically(dropped->path, request.body); !written)
     return tl::unexpected(FromError(written.error()));
   API_ASSIGN(const JinjaClock now, OrError(context.models.Now()));
   auto data = ReadDataset({dropped->path}, context.DataOptions(now));
   if (!data) {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
     Error error = data.error();  // speaks of the file as the user calls it
     if (const size_t at = error.message.find(folder + "/"); at != std::string::npos)
       error.message.erase(at, folder.size() + 1);

@@ -1,6 +1,4 @@
 // Jobs: tuning, fixes and tests, one at a time, on threads of their own beside the server's.
-#include <filesystem>
-
 #include "http/page_context.h"
 #include "studio/registry/answers.h"
 
@@ -70,8 +68,6 @@ Status RunTuneJob(PageContext& context, TuneJob& tune, Job& job) {
   tune.request.hooks = HooksOf(job);
   HEW_ASSIGN(const int64_t id, TuneVersion(workspace, own.rt, BaseOf(context.models.base(), now), tune.request));
   job.SetVersion(fmt::format("v{}", id));
-  std::error_code ignored;  // the object store has it now
-  std::filesystem::remove_all(std::filesystem::path(tune.data->path).parent_path(), ignored);
   return {};
 }
 
