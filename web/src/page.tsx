@@ -47,7 +47,12 @@ export function Page() {
   }, [fail]);
 
   useEffect(() => onKeyNeeded(() => setKeyNeeded(true)), []);
-  useEffect(() => void refresh(), [refresh]);
+  useEffect(() => {  // and when one comes back: the command line makes versions, too
+    void refresh();
+    const back = () => void refresh();
+    addEventListener("focus", back);
+    return () => removeEventListener("focus", back);
+  }, [refresh]);
   useEffect(() => {
     const changed = () => setRoute(routeOf(location.hash));
     addEventListener("hashchange", changed);
