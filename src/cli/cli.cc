@@ -58,12 +58,12 @@ int RunCli(int argc, char** argv, const ServeFunction& serve) {
   AddFixCommands(app, context);
   AddWhyCommand(app, context);
   AddMaintenanceCommands(app, context);
+  AddServeCommand(app, context, serve);
   AddLensCommand(app, context);
   AddWhyWordCommand(app, context);
   AddWatchCommand(app, context);
   AddDiffModelCommand(app, context);
   AddTourCommand(app, context);
-  AddServeCommand(app, context, serve);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
   const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };

@@ -79,7 +79,7 @@ LensPosition ReadPosition(const Engine& engine, const Stream& stream, const Lens
     ReadStream(engine, last, [&](int64_t, std::span<const float> logits, double) { answer = ArgMax(logits); });
   }
   ReadStream(engine, stream, [&](int64_t row, std::span<const float> logits, double normalizer) {
-    at.rows.push_back({row, Spell(*engine.tokenizer, TopTokens(logits, normalizer, options.k)),
+    at.rows.push_back({row, Spell(*engine.tokenizer, TopTokens(logits, static_cast<float>(normalizer), options.k)),
                        double{logits[static_cast<size_t>(answer)]} - normalizer, RankOf(logits, answer)});
   });
   at.answer = {answer, engine.tokenizer->TokenBytes(answer, true), at.rows.back().answer_logprob};
