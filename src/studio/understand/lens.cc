@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "infer/running_answer.h"
 #include "infer/sampler.h"
 #include "kernels/ops.h"
 

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "infer/continuations.h"
-#include "infer/running_answer.h"
 
 namespace hew {
 namespace {
