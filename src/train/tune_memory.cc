@@ -12,7 +12,7 @@ namespace hew {
 namespace {
 
 // Steps of a small heap: batches, metrics, the checkpoint's header.
-constexpr int64_t kSmallBytes = 4 << 20;
+constexpr int64_t kSmallBytes = 6 << 20;
 
 int64_t AllRows(const Dataset& data) {
   return std::accumulate(data.examples.begin(), data.examples.end(), int64_t{0},
