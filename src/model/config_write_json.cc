@@ -136,8 +136,12 @@ Result<Json> ConfigToJson(const ModelConfig& c) {
   HEW_RETURN_IF_ERROR(SetRope(c, &json));
   SetLayersOf(c, &json);
   SetExperts(c, &json);
-  if (traits.scaled_embedding)
-    json["query_pre_attn_scalar"] = std::round(1e3 / (c.attention_scale * c.attention_scale)) / 1e3;
+  if (traits.scaled_embedding) {
+    const double scalar = std::round(1e3 / (c.attention_scale * c.attention_scale)) / 1e3;
+    json["query_pre_attn_scalar"] = scalar;
+    // Transformers takes a whole number alone.
+    if (scalar == std::round(scalar)) json["query_pre_attn_scalar"] = static_cast<int64_t>(scalar);
+  }
   if (c.attention_softcap != 0 || traits.attention_softcap != 0)
     json["attn_logit_softcapping"] = c.attention_softcap > 0 ? Json(c.attention_softcap) : Json(nullptr);
   if (c.logit_softcap != 0 || traits.logit_softcap != 0)
