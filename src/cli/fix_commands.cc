@@ -8,8 +8,7 @@
 #include "studio/registry/bisect.h"
 #include "studio/registry/fixes.h"
 #include "studio/registry/gate.h"
-#include "studio/registry/record.h"
-#include "train/tune.h"
+#include "studio/registry/training.h"
 
 namespace hew {
 namespace {
@@ -72,55 +71,28 @@ Result<int> RunGateCommand(CommandContext& context, const GateCommandOptions& op
 // Trains the plan and records it; gives the new version.
 Result<int64_t> TrainFix(CommandContext& context, Workspace& workspace, const Runtime& rt, const Version& parent,
                          const FixOptions& options, FixPlan* plan) {
-  HEW_ASSIGN(const std::string folder, workspace.NewRunFolder(""));
-  struct Aside {
-    std::string path;
-    ~Aside() {
-      std::error_code error;
-      std::filesystem::remove_all(path, error);
-    }
-  } aside{folder};
-  HEW_ASSIGN(*plan,
-             PlanFix(workspace, parent, options.tag, options.replay, context.common.seed, folder, options.method));
-  TuneRequest request;
-  request.settings = plan->settings;
-  request.settings.out = folder + "/adapter";
-  request.settings.epochs = options.epochs;
-  request.settings.beta = options.beta;
-  request.settings.lr = options.lr > 0 ? options.lr : options.method == "sft" ? TuneSettings().lr : kPreferenceLr;
-  if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
-    for (const char* name : {"max_length", "micro_tokens"}) {
-      if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer()) {
-        HEW_RETURN_IF_ERROR(
-            SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
-      }
-    }
-  }
-  HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
-  if (!context.common.json) {
-    context.Say(msg::kFixPlan, plan->new_rows, plan->fixes.size(), plan->replayed_rows, parent.id, plan->left_out);
-    if (!plan->asked.empty()) context.Say(msg::kFixAsked, plan->asked.size());
+  FixVersionRequest request;
+  request.parent = parent;
+  request.tag = options.tag, request.name = options.name;
+  request.method = options.method, request.beta = options.beta;
+  request.replay = options.replay, request.lr = options.lr, request.epochs = options.epochs;
+  request.seed = context.common.seed;
+  request.hooks.quiet = context.common.json;
+  request.hooks.cancel = &Cancelled();
+  request.on_plan = [&](const FixPlan& made) {
+    *plan = made;
+    if (context.common.json) return;
+    context.Say(msg::kFixPlan, made.new_rows, made.fixes.size(), made.replayed_rows, parent.id, made.left_out);
+    if (!made.asked.empty()) context.Say(msg::kFixAsked, made.asked.size());
     std::fflush(stdout);
-  }
-  HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, request.settings.base, {}));
-  HEW_ASSIGN(request.now, context.Now());
-  request.model = opened.model;
-  request.tokenizer = opened.tokenizer;
-  request.chat = opened.chat_template ? &*opened.chat_template : nullptr;
-  request.template_knows_tools =
-      opened.chat_template && opened.chat_template->source().find("tool_calls") != std::string::npos;
-  request.quiet = context.common.json;
-  request.cancel = &Cancelled();
-  HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));
-  HEW_ASSIGN(auto inputs, StoreInputs(workspace, request.settings, parent.kind == VersionKind::kAdapter));
-  for (auto& input : inputs)
-    input.path = std::filesystem::path(input.path).filename().string();  // the folder goes away
-  HEW_RETURN_IF_ERROR(Tune(rt, request));
-  TuneRecord record{request.settings, request.now, options.name, "fix", parent.id, inputs, request.settings.out};
-  record.settings.data = {std::filesystem::path(request.settings.data[0]).filename().string()};
-  HEW_ASSIGN(const int64_t id, RecordTune(workspace, rt, record));
-  HEW_RETURN_IF_ERROR(MarkFixed(workspace, plan->fixes, id));
-  return id;
+  };
+  std::optional<OpenedModel> opened;
+  const auto base = [&](const std::string& path) -> Result<TrainingBase> {
+    HEW_ASSIGN(opened, OpenModel(rt, path, {}));
+    HEW_ASSIGN(const JinjaClock now, context.Now());
+    return BaseOf(*opened, now);
+  };
+  return FixVersion(workspace, rt, base, request);
 }
 
 Result<int> RunFix(CommandContext& context, const FixOptions& options) {

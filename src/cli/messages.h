@@ -143,5 +143,8 @@ inline constexpr Message kWhyExact = {
     "tier 3, trained again without the first {} rows (log-likelihood of the answer in brackets):\n",
     "3단계, 앞의 {}행 없이 다시 학습 (괄호는 답변의 로그 우도):\n"};
 
+inline constexpr Message kServing = {"{} is served at {} (Ctrl-C ends it)\n",
+                                     "{} 을(를) {} 에서 제공합니다 (Ctrl-C 로 끝냅니다)\n"};
+
 }  // namespace msg
 }  // namespace hew

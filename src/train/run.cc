@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "train/reference.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
 
 namespace hew {
@@ -18,6 +19,7 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"seconds", r.seconds},
        {"train_seconds", r.train_seconds},
        {"peak_rss_bytes", r.peak_rss_bytes},
+       {"planned_bytes", r.planned_bytes},
        {"learned_tokens", r.learned_tokens},
        {"eval_seconds", r.eval_seconds},
        {"best_step", r.best_step},
@@ -67,6 +69,8 @@ Status BeginFolder(const std::string& out, bool resume) {
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
                                TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner) {
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
+  std::error_code error;
+  if (!resume) std::filesystem::remove_all(settings.out + "/" + kSnapshotsFolder, error);  // of an earlier run
   Trainer trainer(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
   if (resume) {
     HEW_ASSIGN(const bool resumed, trainer.Resume());

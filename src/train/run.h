@@ -39,6 +39,8 @@ struct RunHooks {
   std::function<void(const StepMetrics&)> on_step;  // may be empty
   std::function<Status(int64_t step)> on_sample;    // every settings.sample_every steps; may be empty
 
+  std::function<Status(int64_t step)> on_snapshot;  // at the steps of settings.snapshots (train/snapshots.h); may be empty
+
   void Say(const std::string& line) const {
     if (say) say(line);
   }
@@ -56,7 +58,7 @@ struct TuneReport {
   double tokens_per_s = 0;  // useful_tokens / train_seconds
   int64_t useful_tokens = 0, learned_tokens = 0;
   double seconds = 0, train_seconds = 0, eval_seconds = 0;
-  uint64_t peak_rss_bytes = 0;
+  uint64_t peak_rss_bytes = 0, planned_bytes = 0;  // the most memory held, and foreseen; 0: not planned
   DataCounts data;
   int64_t eval_rows = 0, eval_rows_in_training = 0;
   int64_t trainable_parameters = 0;

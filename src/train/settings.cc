@@ -52,6 +52,7 @@ const SettingSpec kSpecs[] = {
     {"eval_every", &S::eval_every, 0, 1e9, false, true, "", "steps between evaluations (0: each epoch)"},
     {"patience", &S::patience, 0, 1e6, false, true, "", "evaluations without progress before stopping (0: never)"},
     {"save_every", &S::save_every, 0, 0, false, false, "", "checkpoint after 60s, 5min or 100steps"},
+    {"snapshots", &S::snapshots, 0, 1000, false, false, "", "states kept on the way for hew watch, besides step 0 (0: none)"},
     {"memory", &S::memory, 0, 0, false, false, "", "bound on memory, such as 2GB"},
     {"micro_tokens", &S::micro_tokens, 0, 1e7, false, false, "", "tokens worked on at once (0: chosen)"},
     {"without", &S::without, 0, 0, false, true, "",

@@ -51,6 +51,7 @@ struct TuneSettings {
   int64_t eval_every = 0;          // steps; 0: after each epoch
   int64_t patience = 0;            // evaluations without a better loss before stopping; 0: never
   std::string save_every = "60s";  // "60s", "5min" or "100steps"
+  int64_t snapshots = 0;           // states kept on the way to look at later; 0: none
   std::string memory;              // "2GB": bound on the whole process; "": no bound
   int64_t micro_tokens = 0;        // rows worked on at once; 0: chosen from `memory`
   std::vector<std::string> without;  // what makes training fast and is to be left out: see kTechniqueNames

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "train/snapshots.h"
 
 namespace hew {
 namespace {
@@ -101,6 +102,8 @@ Status Trainer::Run() {
   progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, hooks_.quiet);
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;
+  snapshot_steps_ = SnapshotSteps(plan_.schedule.total_steps, settings_.snapshots);
+  if (state_.optimizer.step == 0) HEW_RETURN_IF_ERROR(TakeSnapshot());
   while ((state_.eval_pending || state_.optimizer.step < plan_.schedule.total_steps) && !stopped_early()) {
     if (cancelled()) return Cancel();
     if (state_.eval_pending) {
@@ -110,6 +113,7 @@ Status Trainer::Run() {
       HEW_RETURN_IF_ERROR(Step());
       state_.eval_pending = EvaluationIsDue() ? 1 : 0;
       HEW_RETURN_IF_ERROR(Sample());
+      HEW_RETURN_IF_ERROR(TakeSnapshot());
     }
     if (!state_.eval_pending && SaveIsDue()) HEW_RETURN_IF_ERROR(Save());
   }
@@ -148,6 +152,12 @@ Status Trainer::Sample() {
   if (!hooks_.on_sample || settings_.sample_every == 0 || state_.optimizer.step % settings_.sample_every != 0)
     return {};
   return hooks_.on_sample(state_.optimizer.step);
+}
+
+Status Trainer::TakeSnapshot() {
+  const int64_t step = state_.optimizer.step;
+  if (!hooks_.on_snapshot || !std::binary_search(snapshot_steps_.begin(), snapshot_steps_.end(), step)) return {};
+  return hooks_.on_snapshot(step);
 }
 
 Status Trainer::Step() {

@@ -53,6 +53,7 @@ class Trainer {
   Result<BatchLoss> StepGradients(const StepBatches& data);
   Status Evaluate();
   Status Sample();
+  Status TakeSnapshot();
   Status Save();
   Status Cancel();
   bool EvaluationIsDue() const;
@@ -78,6 +79,7 @@ class Trainer {
   std::optional<double> shown_accuracy_;
   double last_save_ = 0;   // seconds on the run's clock
   int64_t last_save_step_ = 0;
+  std::vector<int64_t> snapshot_steps_;  // increasing
   double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };
 

@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <iterator>
 #include <tuple>
 
 #include "base/file.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
 #include "model/names.h"
 #include "train/preview.h"
 #include "train/reference.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
+#include "train/tune_memory.h"
 
 namespace hew {
 namespace {
@@ -29,7 +29,13 @@ Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& nam
       return BadInput(
           "targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
     }
-    std::copy_if(found.begin(), found.end(), std::back_inserter(targets), [&](Projection p) { return model.Has(p); });
+    for (const Projection p : found) {
+      if (model.Adapts(p)) {
+        targets.push_back(p);
+      } else if (!all && model.num_experts > 0) {
+        return BadInput("targets: expected q_proj, k_proj, v_proj or o_proj of a model with experts, found '{}'", name);
+      }
+    }
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -78,47 +84,6 @@ TrainingTechniques TechniquesOf(const TuneSettings& settings) {
   techniques.stored_activations = !IsWithout(settings, "stored-activations");
   techniques.lowest_layer = !IsWithout(settings, "lowest-layer");
   return techniques;
-}
-
-// Rows that cannot be worked on apart: a row, or a pair of answers.
-int64_t LongestRow(const Dataset& data, bool share) {
-  if (!data.pairs) return data.counts.longest;
-  int64_t longest = 0;
-  for (int64_t pair = 0; pair < data.rows(); ++pair)
-    longest = std::max(longest, RowsOfPair(data.examples, pair, share));
-  return longest;
-}
-
-// Rows worked on at once: what there is room for, at most kMicroTokens unless one row is longer. Where not even the
-// longest row's activations fit, they are not stored but made again. What cannot fit is refused here, before the first
-// step.
-Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter, int64_t longest,
-                            TrainingTechniques* techniques) {
-  const auto& s = request.settings;
-  int64_t rows = s.micro_tokens > 0 ? s.micro_tokens : std::max(kMicroTokens, longest);
-  const auto held = static_cast<int64_t>(ResidentBytes());  // the model and the data, the adapter's numbers among them
-  const int64_t learned = LearnedStateBytes(static_cast<int64_t>(adapter.parameters.size()), rt.bf16());
-  const auto needed = [&](int64_t n) {
-    return held + learned + TrainingBytes(request.model->config, adapter.config, rt.bf16(), n, *techniques);
-  };
-  int64_t bound = held + static_cast<int64_t>(std::min(AvailableMemoryBytes(), uint64_t{1} << 60));
-  if (!s.memory.empty()) {
-    HEW_ASSIGN(const int64_t most, ParseBytes("memory", s.memory));
-    bound = std::min(bound, most);
-  }
-  if (s.micro_tokens == 0) {
-    if (needed(longest) > bound && techniques->stored_activations) {
-      techniques->stored_activations = false;
-      request.Say("memory: too little to store what the backward pass needs: it is computed twice instead");
-    }
-    while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
-  }
-  if (needed(rows) <= bound) return rows;
-  return EnvironmentError("memory: needs {} for {} tokens at once and {} numbers to learn, has {}; lower {}{}",
-                          HumanBytes(static_cast<uint64_t>(needed(rows))), rows, adapter.parameters.size(),
-                          HumanBytes(static_cast<uint64_t>(bound)),
-                          rows > longest ? "--micro-tokens" : "--max-length or --rank",
-                          s.memory.empty() ? "" : ", or raise --memory");
 }
 
 // Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than
@@ -208,10 +173,10 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   PackOptions packing;
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
-  HEW_ASSIGN(packing.micro_tokens,
-             MicroTokens(rt, request, adapter,
-                         std::max(LongestRow(train, packing.share_prefix), LongestRow(eval_data, packing.share_prefix)),
-                         &techniques));
+  const bool keeps_frozen = KeepsFrozen(request, adapter, train);
+  HEW_ASSIGN(const TuneMemory memory,
+             PlanTuneMemory(rt, request, adapter, train, eval, steps, packing.share_prefix, keeps_frozen, &techniques));
+  packing.micro_tokens = memory.micro_tokens;
   const auto source = MakeExampleSource(train, steps, packing);
   const int64_t total = TotalSteps(settings, source.get());
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
@@ -235,13 +200,19 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
                       eval_batches, &losses));
   }
   const auto seed = static_cast<uint64_t>(settings.seed);
-  const bool keep_frozen = KeepsFrozen(request, adapter, train);
-  const auto learner = method == Method::kSft
-                           ? MakeLoraLearner(rt, *request.model, seed, techniques, keep_frozen, &adapter)
-                           : MakePreferenceLearner(rt, *request.model, seed, techniques, keep_frozen, &adapter, losses);
-  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, request, request.resume, std::move(plan), source.get(),
+  const auto learner =
+      method == Method::kSft
+          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter)
+          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter, losses);
+  RunHooks hooks = request;
+  hooks.on_snapshot = [&](int64_t step) {
+    return WriteSnapshot(settings.out, step,
+                         [&](const std::string& folder) { return SavePeftAdapter(adapter, *request.model, folder); });
+  };
+  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), source.get(),
                                             std::move(eval_batches), learner.get()));
   report.data = train.counts;
+  report.planned_bytes = static_cast<uint64_t>(memory.planned_bytes);
   report.eval_rows = eval_data.rows();
   report.eval_rows_in_training = overlap.rows;
   HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, settings.out));
