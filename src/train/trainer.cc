@@ -213,9 +213,9 @@ void Trainer::Show(const StepMetrics& metrics) {
   shown_loss_ = shown_loss_ == 0 ? metrics.loss : 0.9 * shown_loss_ + 0.1 * metrics.loss;
   const double rate = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
   std::string note = fmt::format("loss {:.4f}", shown_loss_);
-  if (metrics.rewards) {
+  if (metrics.rewards && (shown_accuracy_ || metrics.rewards->margins != 0)) {  // before the first change nothing is ranked
     const double now = metrics.rewards->accuracies;
-    shown_accuracy_ = shown_accuracy_ ? 0.9 * *shown_accuracy_ + 0.1 * now : now;
+    shown_accuracy_ = shown_accuracy_ ? 0.8 * *shown_accuracy_ + 0.2 * now : now;
     note += fmt::format("  {:.0f}% ranked right", 100 * *shown_accuracy_);
   }
   note += fmt::format("  {:.0f} tok/s", rate);
