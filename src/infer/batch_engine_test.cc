@@ -158,6 +158,7 @@ TEST_F(BatchEngineTest, RandomArrivalsAnswerAsAlone) {
     }
     for (size_t i = 0; i < requests.size(); ++i)
       ExpectAsAlone(requests[i], *recorders[i], fmt::format("seed {}, request {}", seed, i));
+    engine.Stop(1000);  // the last one is told before it is forgotten
     const BatchCounters counters = engine.counters();
     EXPECT_EQ(counters.running + counters.waiting, 0);
     EXPECT_EQ(counters.requests, 24u);
