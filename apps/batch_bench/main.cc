@@ -9,7 +9,6 @@
 #include "base/random.h"
 #include "infer/batch_engine.h"
 #include "infer/running_answer.h"
-#include "studio/open_model.h"
 
 namespace hew {
 namespace {
@@ -85,11 +84,13 @@ double Rate(const Engine& engine, size_t streams, const std::vector<std::shared_
 int Main(const std::string& path) {
   const ThreadPool pool(HardwareThreads());
   const Runtime rt = {&pool, BestIsa(), Precision::kDefault};
-  auto opened = OpenModel(rt, path, {});
-  if (!opened) return fmt::print(stderr, "{}\n", opened.error().message), 2;
-  const Engine engine = {rt, opened->model.get(), opened->tokenizer.get(), {}, 2048};
+  const auto model = LoadModel(rt, path);
+  if (!model) return fmt::print(stderr, "{}\n", model.error().message), 2;
+  const auto tokenizer = Tokenizer::Open(path);
+  if (!tokenizer) return fmt::print(stderr, "{}\n", tokenizer.error().message), 2;
+  const Engine engine = {rt, model->get(), tokenizer->get(), {}, 2048};
   std::vector<std::shared_ptr<const LoraAdapter>> adapters;
-  for (uint64_t i = 0; i < 20; ++i) adapters.push_back(MakeAdapter(rt, *opened->model, i));
+  for (uint64_t i = 0; i < 20; ++i) adapters.push_back(MakeAdapter(rt, **model, i));
   const std::vector<std::shared_ptr<const LoraAdapter>> none, one(adapters.begin(), adapters.begin() + 1);
   for (const size_t streams : {size_t{1}, size_t{4}, size_t{8}, size_t{16}, size_t{32}}) {
     double best[3] = {};

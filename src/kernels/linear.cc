@@ -14,6 +14,7 @@ namespace {
 // Rows of one block of packed activations: high enough that packing a weight panel is cheap beside using it.
 constexpr int64_t kBlockRows = 768;
 constexpr size_t kMostOperands = 32;
+constexpr int64_t kPrefetchBytes = 4096;
 constexpr int kMostStripRows = 16;  // of any instruction set
 
 TileFormat FormatOf(DType type) {
@@ -57,6 +58,13 @@ thread_local Scratch panel_scratch;       // one panel, of each thread
 thread_local Scratch row_scratch;         // converted rows of terms that are of some rows alone, of the thread that calls
 
 const uint8_t* TileOf(const Weight& w, int64_t tile) { return w.data.as<uint8_t>() + tile * w.tile_bytes; }
+
+// Asks for `count` tiles from `tile` on, but not for more than some thousand bytes.
+void Prefetch(const Weight& w, int64_t tile, int64_t count) {
+  const uint8_t* begin = TileOf(w, tile);
+  const int64_t bytes = std::min<int64_t>((std::min(tile + count, w.tiles()) - tile) * w.tile_bytes, kPrefetchBytes);
+  for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(begin + at, 0, 2);
+}
 
 LinearInput InputOf(ConstMatrixView x, int64_t row = 0, int64_t col = 0) {
   const bool bf16 = x.dtype == DType::kBF16;
@@ -171,6 +179,9 @@ void MultiplyStrip(const LinearKernels& kernels, const Product& p, std::span<con
   HEW_CHECK(rows <= kMostStripRows);
   alignas(64) float sums[kMostStripRows * kPanelCols] = {};
   const int count = static_cast<int>(pieces.size());
+  for (const SomeRows& t : p.some_rows) {  // what comes after the shared operands is on its way meanwhile
+    if (t.first_row < first_row + rows && t.first_row + t.rows > first_row) Prefetch(*t.w, panel * kFewTiles, kFewTiles);
+  }
   kernels.multiply(pieces.data(), count, weights, rows, cols, {sums, false, false, kPanelCols, nullptr, 1.0f});
   for (const SomeRows& t : p.some_rows) {
     const int64_t end = std::min(first_row + rows, t.first_row + t.rows);
@@ -396,6 +407,8 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
       for (int64_t piece; (piece = next[owner].fetch_add(1, std::memory_order_relaxed)) < pieces[owner];) {
         while (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before <= piece) ++run;
         const Run& r = runs[owner][run];
+        const bool last = piece + 1 == pieces[owner] || (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before == piece + 1);
+        if (last && run + 1 < runs[owner].size()) Prefetch(*runs[owner][run + 1].product->terms[0].w, runs[owner][run + 1].begin, 1);
         MultiplyTiles(kernels, *r.product, x, r.first_term, r.begin, r.half, piece - r.pieces_before, r.end);
       }
     }
