@@ -80,7 +80,8 @@ int32_t ArgMax(std::span<const float> logits) {
   std::fill_n(best, kLanes, logits[0]);
   size_t i = 0;
   for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
+    for (size_t lane = 0; lane < kLanes; ++lane)
+      best[lane] = logits[i + lane] > best[lane] ? logits[i + lane] : best[lane];
   }
   for (; i < logits.size(); ++i) best[0] = std::max(best[0], logits[i]);
   const auto first = std::find(logits.begin(), logits.end(), *std::max_element(best, best + kLanes));
