@@ -110,7 +110,8 @@ TEST(Decoder, MixedAdaptersGiveTheBitsOfEachAlone) {
       using Adapters = std::vector<const LoraAdapter*>;
       const std::vector<Adapters> versions = {{},   {&a}, {&a}, {&b},     {&c}, {&a, &b},
                                               {&d}, {&e}, {&e}, {&d, &a}, {&c}, {}};
-      for (const size_t slice : {size_t{1}, size_t{3}, size_t{40}}) {
+      for (const size_t slice : {size_t{1}, size_t{3}, size_t{30}}) {
+        if (variation.change && slice != 3) continue;
         const size_t count = slice == 1 ? 5 : versions.size();  // the few-row kernels, and the others
         rt.pool = slice == 3 ? &three : &one;
         std::vector<std::vector<int32_t>> ids;
