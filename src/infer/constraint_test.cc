@@ -132,6 +132,11 @@ TEST_F(JsonGrammarTest, RefusesWhatItCannotKeep) {
   EXPECT_THAT(refusal(R"({"not": {}})"), HasSubstr("response_format.schema.not: "));
   EXPECT_THAT(refusal(R"({"type": "array", "uniqueItems": true})"), HasSubstr("uniqueItems"));
   EXPECT_THAT(refusal(R"({"type": "number", "multipleOf": 3})"), HasSubstr("multipleOf"));
+  EXPECT_THAT(refusal(R"({"type": ["integer", "null"], "multipleOf": 1})"), HasSubstr("multipleOf"));
+  EXPECT_EQ(refusal(R"({"type": "integer", "multipleOf": 1, "uniqueItems": false})"), "accepted");
+  EXPECT_THAT(refusal(R"({"type": "object", "properties": 3, "required": [1]})"), HasSubstr("expected an object of schemas"));
+  EXPECT_THAT(refusal(R"({"type": "object", "required": [1]})"), HasSubstr("expected a list of names, found 1"));
+  EXPECT_THAT(refusal(R"({"oneOf": [3, {"type": 4}]})"), HasSubstr("alike"));
   EXPECT_THAT(refusal(R"({"type": "number", "minimum": 0.5})"), HasSubstr("expected a whole number"));
   EXPECT_THAT(refusal(R"({"anyOf": [{}], "minLength": 3})"), HasSubstr("expected no 'minLength' beside it"));
   EXPECT_THAT(refusal(R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})"), HasSubstr("found [0] and [1] alike"));
