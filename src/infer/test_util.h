@@ -101,7 +101,7 @@ inline std::string RandomAnswer(TokenConstraint& constraint, const BytesTokenize
   std::string text;
   for (int i = 0;; ++i) {
     const std::vector<int32_t> allowed = AllowedIds(constraint, tokenizer.vocab_size());
-    if (allowed.empty() || i > 20 * most) return text + "<no end>";
+    if (allowed.empty() || i > 100 * most) return text + "<no end>";
     int32_t id = allowed[random.Below(allowed.size())];
     if (i >= most || random.Below(4) == 0) {
       const bool in_string = std::find(allowed.begin(), allowed.end(), 'q') != allowed.end();
