@@ -14,6 +14,7 @@ namespace {
 // Rows of one block of packed activations: high enough that packing a weight panel is cheap beside using it.
 constexpr int64_t kBlockRows = 768;
 constexpr size_t kMostOperands = 32;
+constexpr int64_t kPrefetchBytes = 4096;
 constexpr int kMostStripRows = 16;  // of any instruction set
 
 TileFormat FormatOf(DType type) {
@@ -54,9 +55,16 @@ struct Scratch {
 };
 thread_local Scratch activation_scratch;  // packed activations, of the thread that calls
 thread_local Scratch panel_scratch;       // one panel, of each thread
-thread_local Scratch row_scratch;         // converted rows of terms that are of some rows alone, of the thread that calls
+thread_local Scratch row_scratch;  // converted rows of terms that are of some rows alone, of the thread that calls
 
 const uint8_t* TileOf(const Weight& w, int64_t tile) { return w.data.as<uint8_t>() + tile * w.tile_bytes; }
+
+// Asks for `count` tiles from `tile` on, but not for more than some thousand bytes.
+void Prefetch(const Weight& w, int64_t tile, int64_t count) {
+  const uint8_t* begin = TileOf(w, tile);
+  const int64_t bytes = std::min<int64_t>((std::min(tile + count, w.tiles()) - tile) * w.tile_bytes, kPrefetchBytes);
+  for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(begin + at, 0, 2);
+}
 
 LinearInput InputOf(ConstMatrixView x, int64_t row = 0, int64_t col = 0) {
   const bool bf16 = x.dtype == DType::kBF16;
@@ -112,7 +120,8 @@ using PackStrip = std::function<void(const Operand& operand, int64_t row, int co
 size_t OperandOf(ConstMatrixView x, int64_t steps, std::vector<Operand>* operands) {
   for (size_t i = 0; i < operands->size(); ++i) {
     const ConstMatrixView& o = (*operands)[i].x;
-    if (o.data == x.data && o.dtype == x.dtype && o.rows == x.rows && o.cols == x.cols && o.stride == x.stride) return i;
+    if (o.data == x.data && o.dtype == x.dtype && o.rows == x.rows && o.cols == x.cols && o.stride == x.stride)
+      return i;
   }
   operands->push_back({x, x.rows, steps});
   return operands->size() - 1;
@@ -164,13 +173,17 @@ void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vect
   }
 }
 
-// A strip's outputs where some of its rows have terms of their own: the sums of all rows go on, row by row, from where the shared
-// operands left them.
-void MultiplyStrip(const LinearKernels& kernels, const Product& p, std::span<const LinearStrip> pieces, const uint32_t* weights,
-                   int64_t first_row, int rows, int64_t panel, int cols) {
+// A strip's outputs where some of its rows have terms of their own: the sums of all rows go on, row by row, from where
+// the shared operands left them.
+void MultiplyStrip(const LinearKernels& kernels, const Product& p, std::span<const LinearStrip> pieces,
+                   const uint32_t* weights, int64_t first_row, int rows, int64_t panel, int cols) {
   HEW_CHECK(rows <= kMostStripRows);
   alignas(64) float sums[kMostStripRows * kPanelCols] = {};
   const int count = static_cast<int>(pieces.size());
+  for (const SomeRows& t : p.some_rows) {  // what comes after the shared operands is on its way meanwhile
+    if (t.first_row < first_row + rows && t.first_row + t.rows > first_row)
+      Prefetch(*t.w, panel * kFewTiles, kFewTiles);
+  }
   kernels.multiply(pieces.data(), count, weights, rows, cols, {sums, false, false, kPanelCols, nullptr, 1.0f});
   for (const SomeRows& t : p.some_rows) {
     const int64_t end = std::min(first_row + rows, t.first_row + t.rows);
@@ -268,7 +281,8 @@ Product ProductOf(const LinearKernels& kernels, const LinearProduct& p, std::vec
   product.after = p.after;
   product.cols = p.y.cols;
   product.out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
-  for (const LinearTerm& t : SharedTerms(p)) product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
+  for (const LinearTerm& t : SharedTerms(p))
+    product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
   HEW_CHECK(!product.operands.empty() && product.operands.size() <= kMostOperands);
   return product;
 }
@@ -396,6 +410,10 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
       for (int64_t piece; (piece = next[owner].fetch_add(1, std::memory_order_relaxed)) < pieces[owner];) {
         while (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before <= piece) ++run;
         const Run& r = runs[owner][run];
+        const bool last = piece + 1 == pieces[owner] ||
+                          (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before == piece + 1);
+        if (last && run + 1 < runs[owner].size())
+          Prefetch(*runs[owner][run + 1].product->terms[0].w, runs[owner][run + 1].begin, 1);
         MultiplyTiles(kernels, *r.product, x, r.first_term, r.begin, r.half, piece - r.pieces_before, r.end);
       }
     }
@@ -410,7 +428,8 @@ void LinearAll(const Runtime& rt, std::span<const LinearProduct> products) {
   for (const LinearProduct& p : products) {
     HEW_CHECK(!p.terms.empty() && p.terms[0].x.rows == p.y.rows);
     for (const LinearTerm& t : p.terms) {
-      HEW_CHECK(t.first_row >= 0 && t.first_row + t.x.rows <= p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
+      HEW_CHECK(t.first_row >= 0 && t.first_row + t.x.rows <= p.y.rows && t.w->rows == p.y.cols &&
+                t.x.cols == t.w->cols);
       alike = alike && t.x.rows == products[0].y.rows;
     }
     least = std::min(least, p.y.rows);

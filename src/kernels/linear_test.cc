@@ -227,13 +227,15 @@ RC_GTEST_PROP(Linear, TermsOfSomeRowsHaveTheBitsOfThoseRowsAlone, ()) {
   std::deque<Part> parts;
   for (int64_t row = Any(0, 3); row < m;) {
     const int64_t rows = std::min(m - row, Any(1, 14)), rank = Any(1, 20);
-    parts.push_back({row, rows, RandomWeight(pool, DType::kBF16, rank, k, random), RandomWeight(pool, DType::kBF16, n, rank, random),
-                     Padded(type, rows, rank, random)});
+    parts.push_back({row, rows, RandomWeight(pool, DType::kBF16, rank, k, random),
+                     RandomWeight(pool, DType::kBF16, n, rank, random), Padded(type, rows, rank, random)});
     row += rows + Any(0, 2);
   }
   std::vector<float> bias;
   for (int64_t i = 0; i < n; ++i) bias.push_back(random.Normal());
-  const auto rows_of = [&](const Padded& from, int64_t row, int64_t rows) { return MatrixView(from.view).Rows(row, rows); };
+  const auto rows_of = [&](const Padded& from, int64_t row, int64_t rows) {
+    return MatrixView(from.view).Rows(row, rows);
+  };
   for (const Runtime& rt : Modes(pool)) {
     Padded alone = y, together = y;
     std::vector<LinearTerm> low(parts.size()), sum = {{x.view, &w}};
