@@ -1,6 +1,8 @@
 // Serving: sequences with caches through the decoder.
 #include "model/decoder.h"
 
+#include <algorithm>
+
 #include "kernels/linear.h"
 #include "kernels/ops.h"
 #include "model/decoder_layer.h"
@@ -29,6 +31,19 @@ BatchRows FlattenRows(const Model& model, std::span<const SequenceRows> sequence
     }
   }
   return batch;
+}
+
+// The adapters of each run of neighbouring sequences that have the same: their rows, or one row each.
+std::vector<AdapterRun> RunsOf(std::span<const SequenceRows> sequences, bool one_row_each) {
+  std::vector<AdapterRun> runs;
+  for (const SequenceRows& s : sequences) {
+    const auto same = [&](const AdapterRun& run) {
+      return std::equal(run.adapters.begin(), run.adapters.end(), s.adapters.begin(), s.adapters.end());
+    };
+    if (runs.empty() || !same(runs.back())) runs.push_back({s.adapters, 0});
+    runs.back().rows += one_row_each ? 1 : static_cast<int64_t>(s.ids.size());
+  }
+  return runs;
 }
 
 // The rows of a cache that this pass fills.
@@ -83,10 +98,13 @@ Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const Sequen
   GatherRows(rt, views.normed, last, normed.view());
   LayerViews first = FirstRows(views, rows);
   first.normed = normed.view();
-  Queries(context, layer, GatherRows(batch.at, last), first, scratch);
+  const std::vector<AdapterRun> runs = RunsOf(sequences, true);
+  DecoderContext of_last = context;
+  of_last.runs = runs;
+  Queries(of_last, layer, GatherRows(batch.at, last), first, scratch);
   AttentionForward(rt, AttentionShapeOf(config, layer), first.q, segments, first.attention, nullptr);
-  AttentionOutput(context, layer, first, kept.view(), scratch);
-  FeedForward(context, layer, first, kept.view(), scratch);
+  AttentionOutput(of_last, layer, first, kept.view(), scratch);
+  FeedForward(of_last, layer, first, kept.view(), scratch);
   return kept;
 }
 
@@ -94,10 +112,18 @@ Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const Sequen
 
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
                       std::span<const SequenceRows> sequences, OutputRows wanted) {
+  std::vector<SequenceRows> with(sequences.begin(), sequences.end());
+  for (SequenceRows& s : with) s.adapters = adapters;
+  return DecoderForward(rt, model, with, wanted);
+}
+
+Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const SequenceRows> sequences, OutputRows wanted) {
   const ModelConfig& config = model.config;
   const BatchRows batch = FlattenRows(model, sequences);
   const auto rows = static_cast<int64_t>(batch.ids.size());
-  const DecoderContext context{rt, model, adapters};
+  const std::vector<AdapterRun> runs = RunsOf(sequences, false);
+  DecoderContext context{rt, model, {}};
+  context.runs = runs;
   const DType type = context.activation_type();
   Matrix residual(DType::kF32, rows, config.hidden_size), normed(type, rows, config.hidden_size);
   Matrix q(type, rows, config.query_size()), attention(type, rows, config.query_size());

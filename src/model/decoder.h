@@ -17,10 +17,12 @@ namespace hew {
 
 // --- Serving -------------------------------------------------------------------------------------------------------
 
-// New tokens of one sequence, continuing its cache. Several sequences go through the decoder as one batch.
+// New tokens of one sequence, continuing its cache. Several sequences go through the decoder as one batch, each with
+// adapters of its own (their sum is added; usually none or one): sequences of the same ones lie best side by side.
 struct SequenceRows {
   std::span<const int32_t> ids;  // at least one, each in [0, vocab_size); cache->length() + ids.size() <= capacity
   KvCache* cache = nullptr;
+  std::span<const LoraAdapter* const> adapters = {};
 };
 
 // Of which rows the final hidden states are wanted: of all, of each sequence's last, or of none (a slice of a prompt that is not
@@ -28,8 +30,11 @@ struct SequenceRows {
 enum class OutputRows { kAll, kLast, kNone };
 
 // Final hidden states after the last norm, [rows wanted, hidden_size], fp32, in the order of `sequences`; caches
-// advanced. All sequences share `adapters` (their sum is added; usually none or one). Long prompts should be cut into
-// slices of some 512 rows by the caller: the bits are the same.
+// advanced. A sequence's bits are those that it has alone. Long prompts should be cut into slices of some 512 rows by the
+// caller: the bits are the same.
+Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const SequenceRows> sequences,
+                      OutputRows wanted = OutputRows::kAll);
+// All sequences with the same `adapters`, which take the place of their own.
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const LoraAdapter* const> adapters,
                       std::span<const SequenceRows> sequences, OutputRows wanted = OutputRows::kAll);
 

@@ -14,14 +14,21 @@ namespace hew {
 
 class ParameterLayout;  // model/trainable.h
 
+// Rows that follow each other and have the same adapters.
+struct AdapterRun {
+  std::span<const LoraAdapter* const> adapters;
+  int64_t rows = 0;
+};
+
 // What a pass through the decoder works with.
 struct DecoderContext {
   const Runtime& rt;
   const Model& model;
-  std::span<const LoraAdapter* const> adapters;
+  std::span<const LoraAdapter* const> adapters;  // of all rows
   const DropoutState* dropout = nullptr;  // null: none (serving, evaluation)
   TrainingTechniques techniques = {};
   const ParameterLayout* all = nullptr;   // set: all weights learn, and gradients are laid out so; no adapters
+  std::span<const AdapterRun> runs = {};  // serving: instead of `adapters`; together all rows
 
   DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
 };
@@ -41,7 +48,8 @@ struct ProjectionOutput {
   MatrixView y;
 };
 
-// y (+)= x W' + bias + sum over adapters of (dropout(x) A') (sB)', for projections that share the input x.
+// y (+)= x W' + bias + sum over a row's adapters of (dropout(x) A') (sB)', for projections that share the input x. Rows of
+// different adapters go through W together; a row has the bits that it has alone.
 // DoRA: (x - dropout(x)) W' + bias + column_scale * (dropout(x) W' + h (sB)'), as PEFT computes it.
 void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
                        ConstMatrixView x, bool accumulate, ProjectionScratch& scratch);
