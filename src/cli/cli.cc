@@ -59,6 +59,11 @@ int RunCli(int argc, char** argv, const ServeFunction& serve) {
   AddWhyCommand(app, context);
   AddMaintenanceCommands(app, context);
   AddServeCommand(app, context, serve);
+  AddLensCommand(app, context);
+  AddWhyWordCommand(app, context);
+  AddWatchCommand(app, context);
+  AddDiffModelCommand(app, context);
+  AddTourCommand(app, context);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
   const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };

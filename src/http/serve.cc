@@ -50,6 +50,7 @@ Result<int> Serve(const ServeSettings& settings) {
   ServeMetrics metrics;
   Router router;
   AddApiRoutes(router, *models, metrics);
+  AddPageRoutes(router, *models, metrics);
 
   ServerSettings http;
   http.host = settings.host;

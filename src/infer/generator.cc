@@ -206,17 +206,39 @@ Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, con
   return logprobs;
 }
 
+namespace {
+
+// Logits [1, vocab_size] after ids, with their log-sum-exp.
+struct NextLogits {
+  Matrix logits;
+  float normalizer = 0;
+  std::span<const float> row() const { return {logits.view().f32(), static_cast<size_t>(logits.view().cols)}; }
+};
+
+Result<NextLogits> LogitsAfter(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
+  const Matrix hidden = Prefill(engine, ids, &cache);
+  NextLogits next{Matrix(DType::kF32, 1, engine.model->config.vocab_size)};
+  ComputeLogits(engine.rt, *engine.model, hidden.view(), next.logits.view());
+  LogSumExp(engine.rt, next.logits.view(), &next.normalizer);
+  return next;
+}
+
+}  // namespace
+
+Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  std::vector<double> logprobs;
+  for (const float logit : next.row()) logprobs.push_back(double{logit} - next.normalizer);
+  return logprobs;
+}
+
 Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k) {
   HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
   if (k < 1) return BadInput("k: expected 1 or more, found {}", k);
-  const int64_t vocab = engine.model->config.vocab_size;
-  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
-  Matrix hidden = Prefill(engine, ids, &cache);
-  Matrix logits(DType::kF32, 1, vocab);
-  ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
-  float normalizer = 0;
-  LogSumExp(engine.rt, logits.view(), &normalizer);
-  return TopTokens({logits.view().f32(), static_cast<size_t>(vocab)}, normalizer, k);
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  return TopTokens(next.row(), next.normalizer, k);
 }
 
 }  // namespace hew

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +78,11 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
 // log p(ids[i] | ids[..i)) for every i >= 1; nothing for the first. At least one id.
 Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, const std::vector<int32_t>& ids);
 
+// What a prompt must be: "prompt: expected at most 2048 tokens (the context), found 3000".
+Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids);
+
+// log p(id | ids) of every token of the vocabulary, by id.
+Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids);
 // The k likeliest next tokens after ids, likeliest first.
 Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k);
 

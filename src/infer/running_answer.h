@@ -10,8 +10,6 @@
 
 namespace hew {
 
-// Error: "prompt: expected at most 2048 tokens (the context), found 3000".
-Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids);
 // The prompt and every setting.
 Status CheckRequest(const Engine& engine, const GenerateRequest& request);
 
