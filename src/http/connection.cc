@@ -180,6 +180,7 @@ asio::awaitable<void> Connection::Run(std::shared_ptr<Connection> self) {
   self->Close();
 }
 
+// g++ 12 destroys an aggregate twice that is made in the argument of a co_await: faults are made before.
 asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
   const ServerSettings& settings = server_.settings;
   SetDeadline(settings.idle_seconds);
@@ -201,7 +202,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
         server_.body_bytes += parser.body_bytes() - counted_;
         counted_ = parser.body_bytes();
         if (server_.body_bytes > settings.max_body_bytes) {
-          co_await RefuseAndClose({429, "too many large requests at once"});
+          HttpFault fault{429, "too many large requests at once"};
+          co_await RefuseAndClose(std::move(fault));
           co_return false;
         }
         if (!header_seen) {
@@ -209,7 +211,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
           const HttpRequest head = parser.Head();
           if (const auto refusal = server_.rules.Check(head);
               refusal && !parser.done()) {  // before its body is waited for
-            co_await RefuseAndClose({refusal->status, refusal->message});
+            HttpFault fault{refusal->status, refusal->message};
+            co_await RefuseAndClose(std::move(fault));
             co_return false;
           }
           if (parser.wants_continue()) {
@@ -223,7 +226,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
     }
     if (ended_ || (server_.stopping && !parser.started())) co_return false;
     if (expired_) {
-      if (parser.started()) co_await RefuseAndClose({408, "the request did not come in time"});
+      HttpFault fault{408, "the request did not come in time"};
+      if (parser.started()) co_await RefuseAndClose(std::move(fault));
       co_return false;
     }
     co_await Wait(3600);
