@@ -39,8 +39,7 @@ Api<int64_t> QueryInteger(const HttpRequest& request, const std::string& name, i
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
-    return BadField(
-        name, fmt::format("{}: expected a whole number from {} to {}, found '{}'", name, least, most, Shown(text)));
+    return BadField(name, fmt::format("expected a whole number from {} to {}, found '{}'", least, most, Shown(text)));
   return number;
 }
 

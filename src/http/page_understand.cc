@@ -44,7 +44,7 @@ ApiStatus PostWhyWord(PageContext& context, const HttpRequest& request, const st
   const Tokenizer& tokenizer = *context.models.base().tokenizer;
   if (auto status = context.api.CheckPrompt(PromptIds(tokenizer, text), why.max_tokens, "text"); !status) return status;
   if (WordsOf(text).size() > 200)
-    return BadField("text", fmt::format("text: expected at most 200 words, found {}", WordsOf(text).size()));
+    return BadField("text", fmt::format("expected at most 200 words, found {}", WordsOf(text).size()));
   why.texts = {{"prompt", text}};
   why.prompt = [&](const std::vector<std::string>& texts) -> Result<std::vector<int32_t>> {
     return PromptIds(tokenizer, texts[0]);
@@ -65,9 +65,9 @@ ApiStatus ReadPrompts(PageContext& context, Fields& fields, int64_t k, Options* 
   options->k = fields.Integer("k", k, 1, 50);
   options->max_tokens = fields.Integer("max_tokens", 0, 0, kMostAnswer);
   if (auto status = fields.status(); !status) return status;
-  if (text.empty()) return BadField("text", "text: expected one to ask, found none");
+  if (text.empty()) return BadField("text", "expected one to ask, found none");
   if (options->chat && !context.models.base().chat_template)
-    return BadField("chat", "chat: expected a model with a chat template, found none");
+    return BadField("chat", "expected a model with a chat template, found none");
   const auto ids = PromptIds(*context.models.base().tokenizer, text);
   if (auto status = context.api.CheckPrompt(ids, options->max_tokens + 256, "text"); !status) return status;
   options->prompts = {text};
