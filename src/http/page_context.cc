@@ -48,6 +48,20 @@ std::string QueryText(const HttpRequest& request, const std::string& name) {
   return found == request.query.end() ? "" : found->second;
 }
 
+uint64_t ModelFileBytes(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    const auto size = fs::file_size(path, ignored);
+    return ignored ? 0 : size;
+  }
+  uint64_t total = 0;
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    if (entry.path().extension() == ".safetensors") total += entry.file_size(ignored);
+  }
+  return total;
+}
+
 Api<Workspace> PageContext::OpenWorkspace() const {
   if (models.workspace_root().empty()) {
     ApiError error = PlainError(400, "workspace: expected one (hew init, then hew serve there), found none");

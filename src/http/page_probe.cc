@@ -92,7 +92,7 @@ ApiStatus GetAnatomy(PageContext& context, const HttpRequest& request, const std
   const Model& model = *context.models.base().model;
   Json json = {{"parameters", model.parameter_count()},
                {"parameters_by_module", ModulesOf(model)},
-               {"file_bytes", model.memory_bytes()},
+               {"file_bytes", ModelFileBytes(context.models.base().path)},
                {"layers", model.config.num_hidden_layers},
                {"hidden_size", model.config.hidden_size},
                {"vocab_size", model.config.vocab_size},

@@ -62,6 +62,7 @@ export function Page() {
     document.documentElement.lang = language;
     document.title = `Hew · ${words.views[view]}`;
   }, [language, view, words]);
+  useEffect(() => main.current?.scrollTo(0, 0), [view]);
   useEffect(() => applyTheme(theme), [theme]);
   useEffect(() => {
     if (!toast) return undefined;
@@ -133,7 +134,7 @@ export function Page() {
               </div>
             </div>
           </header>
-          <main className="main" id="main" tabIndex={-1} ref={main}>
+          <main className="content" id="main" tabIndex={-1} ref={main}>
             {/* The chat stays alive while other views are looked at, so that an answer goes on. */}
             <div hidden={view !== "chat"} style={{ height: "100%" }}>
               <ChatView active={view === "chat"} />

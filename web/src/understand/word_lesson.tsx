@@ -52,25 +52,19 @@ export function WordLesson({ model }: { model: string }) {
             ))}{" "}
             <span className="said">{report.answer}</span>
           </p>
-          <table className="table">
-            <thead>
-              <tr>
-                <th>{words.understand.lessons.word}</th>
-                <th>{w.effect}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {report.words.map((x, i) => (
-                <tr key={i}>
-                  <td>{x.word}</td>
-                  <td className="number">
-                    {x.effect >= 0 ? "+" : "−"}
-                    {Math.abs(x.effect).toFixed(2)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <h3>{w.effect}</h3>
+          <Bars
+            label={w.effect}
+            plain
+            scale={most}
+            items={report.words.map((x, i) => ({
+              key: String(i),
+              label: x.word,
+              value: Math.abs(x.effect),
+              second: x.effect < 0,
+              shown: `${x.effect >= 0 ? "+" : "−"}${Math.abs(x.effect).toFixed(2)}`,
+            }))}
+          />
           <p className="small soft">{w.hint}</p>
           <h3>{removed === null ? w.kept : `${w.without}: ${left}`}</h3>
           <Bars
