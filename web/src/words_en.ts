@@ -108,7 +108,7 @@ export const en = {
     rollbackAction: "rolled back",
     chat: "Chat",
     compare: "Compare with its parent",
-    by: { tune: "tuning", fix: "a fix", merge: "merging", base: "base", pretrain: "pretraining" } as Record<string, string>,
+    by: { tune: "tuning", fix: "a fix", merge: "merging", base: "base", pretrain: "pretraining", adapter: "an adapter file" } as Record<string, string>,
   },
   compare: {
     title: "Compare",

@@ -110,7 +110,7 @@ export const ko: Words = {
     rollbackAction: "되돌림",
     chat: "대화하기",
     compare: "바탕 버전과 비교",
-    by: { tune: "학습", fix: "고침", merge: "합치기", base: "기본", pretrain: "사전 학습" },
+    by: { tune: "학습", fix: "고침", merge: "합치기", base: "기본", pretrain: "사전 학습", adapter: "어댑터 파일" },
   },
   compare: {
     title: "비교",

@@ -16,13 +16,14 @@ export function BeforeLesson({ model }: { model: string }) {
   const { versions } = useApp();
   const [after, setAfter] = useState(model);
   const line = versions.find((v) => v.version === after);
-  const [before, setBefore] = useState(line?.parent ?? "v0");
+  const [before, setBefore] = useState(line?.parent ?? versions[versions.length - 1]?.version ?? model);
   const [text, setText] = useState(w.sample);
   const asked = useAsked<ModelDiffReport>();
   const { ask } = asked;
   useEffect(() => {
     if (before !== after) void ask("/api/diff-model", { before, after, text, chat: true, max_tokens: 48, k: 6 });
   }, [ask, before, after, text]);
+  if (versions.length <= 1) return <p className="note">{words.understand.watch.none}</p>;
   const change = asked.value?.prompts[0];
   const scale = change ? Math.max(...change.next.flatMap((t) => [t.before, t.after])) : 1;
   return (
