@@ -83,9 +83,6 @@ struct ModelDiff;
 // How far each matrix moved, layer by layer.
 void PrintWeightHeat(const CommandContext& context, const ModelDiff& diff);
 
-struct GateReport;
-void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown);
-
 struct AnswerDiff;
 // Broken cases first, then fixed, then changed; `shown` of each at most.
 void PrintAnswerDiff(const CommandContext& context, const AnswerDiff& answers, size_t shown);

@@ -28,11 +28,11 @@ inline constexpr Message kTourNextText = {
 inline constexpr Message kTourNextThen = {
     "\nEach bar is a bet; over all {} pieces they add up to 100%.\n"
     "Writing is this, again and again: take a likely piece, put it behind the text, ask\n"
-    "again. Always taking the likeliest gives:\n\n    {}\n\n"
-    "It may be fluent and still be wrong: likely is not the same as true.\n",
+    "again. Always taking the likeliest, from another beginning:\n\n    {}\n\n"
+    "It reads well and may still be wrong: likely is not the same as true.\n",
     "\n막대 하나가 내기 하나이고, {}개 조각 모두 더하면 100%입니다.\n"
     "글쓰기는 이 일의 되풀이입니다. 그럴듯한 조각을 골라 뒤에 붙이고 다시 묻습니다.\n"
-    "늘 가장 그럴듯한 것만 고르면 이렇게 됩니다.\n\n    {}\n\n"
+    "다른 글머리에서, 늘 가장 그럴듯한 것만 고르면 이렇게 됩니다.\n\n    {}\n\n"
     "말이 매끄러워도 틀릴 수 있습니다. 그럴듯함은 참이라는 뜻이 아닙니다.\n"};
 
 // 2

@@ -15,6 +15,7 @@ namespace hew {
 namespace {
 
 constexpr const char* kPrompt = "The capital of France is";
+constexpr const char* kBeginning = "The sky is blue because";
 constexpr size_t kLineColumns = 84;
 
 bool Shows(const TourView& view) { return !view.context.common.json; }
@@ -83,14 +84,14 @@ Result<Json> TourNext(const TourView& view) {
   const Engine& engine = view.tour.engine();
   const auto ids = PromptIds(*engine.tokenizer, kPrompt);
   HEW_ASSIGN(const auto next, NextWords(engine, ids, 8));
-  HEW_ASSIGN(const std::string text, GreedyText(engine, ids, 24));
+  HEW_ASSIGN(const std::string text, GreedyText(engine, PromptIds(*engine.tokenizer, kBeginning), 24));
   if (Shows(view)) {
     view.context.Say(msg::kTourNextText, kPrompt);
     PrintNext(next);
-    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kPrompt + ShortLine(text));
+    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(text));
     ByHand(view, fmt::format("hew next {} \"{}\"", view.model, kPrompt));
   }
-  return Json{{"prompt", kPrompt}, {"next", ToJson(next)}, {"text", text}};
+  return Json{{"prompt", kPrompt}, {"next", ToJson(next)}, {"beginning", kBeginning}, {"text", text}};
 }
 
 Result<Json> TourTokens(const TourView& view) {
@@ -175,7 +176,8 @@ Result<Json> TourContext(const TourView& view) {
   const Engine& engine = view.tour.engine();
   Json large = Json::array();
   if (Shows(view)) view.context.Say(msg::kTourContextLove);
-  for (const char* text : {"I", "I love", "I went to the bank to put my money in the", "We sat on the bank of the"}) {
+  for (const char* text : {"I love", "I love you, and I will always love", "We sat on the bank of the",
+                           "He robbed the bank and took the"}) {
     HEW_ASSIGN(const auto next, NextWords(engine, PromptIds(*engine.tokenizer, text), 3));
     large.push_back({{"text", text}, {"next", ToJson(next)}});
     if (!Shows(view)) continue;

@@ -75,10 +75,11 @@ std::vector<AttentionSegment> FillCaches(const Runtime& rt, std::span<const Sequ
   return segments;
 }
 
-// The last layer for one row of each sequence: keys and values of all rows, everything else of those alone. Returns the residual
-// stream of those rows after it.
-Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const SequenceRows> sequences, const BatchRows& batch,
-                           ConstMatrixView residual, const LayerViews& views, bool in_place, OutputRows wanted, ProjectionScratch& scratch) {
+// The last layer for one row of each sequence: keys and values of all rows, everything else of those alone. Returns the
+// residual stream of those rows after it.
+Matrix LastRowsOfLastLayer(const DecoderContext& context, std::span<const SequenceRows> sequences,
+                           const BatchRows& batch, ConstMatrixView residual, const LayerViews& views, bool in_place,
+                           OutputRows wanted, ProjectionScratch& scratch) {
   const Runtime& rt = context.rt;
   const ModelConfig& config = context.model.config;
   const int64_t layer = config.num_hidden_layers - 1;
@@ -128,7 +129,7 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Seq
   const DType type = context.activation_type();
   Matrix residual(DType::kF32, rows, config.hidden_size), normed(type, rows, config.hidden_size);
   Matrix q(type, rows, config.query_size()), attention(type, rows, config.query_size());
-  Matrix gate(type, config.gated ? rows : 0, config.intermediate_size), up(type, rows, config.intermediate_size);
+  Scratch gate, up;
   Matrix output(DType::kF32, config.output_norms ? rows : 0, config.hidden_size);
   const bool in_place = sequences.size() == 1;  // one sequence writes its keys and values where they stay
   Matrix k(type, in_place ? 0 : rows, config.key_value_size()), v(type, in_place ? 0 : rows, config.key_value_size());
@@ -137,9 +138,6 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Seq
   views.k_projected = views.k = k.view();
   views.v = v.view();
   views.attention = attention.view();
-  views.gate = gate.view();
-  views.up = up.view();
-  views.activated = config.gated ? gate.view() : up.view();  // elementwise, so it may stand where its input was
   views.normed = normed.view();
   views.attention_output = views.feed_forward_output = output.view();
   ProjectionScratch scratch;
@@ -154,6 +152,8 @@ Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const Seq
       views.k_projected = views.k = NewRows(sequences[0], sequences[0].cache->keys(l));
       views.v = NewRows(sequences[0], sequences[0].cache->values(l));
     }
+    PlaceFeedForward(context, l, rows, gate, up, &views);
+    views.activated = config.gated ? views.gate : views.up;  // elementwise, so it may stand where its input was
     if (l + 1 == config.num_hidden_layers && wanted != OutputRows::kAll) {
       residual = LastRowsOfLastLayer(context, sequences, batch, residual.view(), views, in_place, wanted, scratch);
       show(l + 1);

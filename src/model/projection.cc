@@ -106,7 +106,7 @@ void AddColumnDots(const Runtime& rt, ConstMatrixView a, ConstMatrixView b, cons
 }  // namespace
 
 size_t ProjectionScratch::bytes() const {
-  size_t sum = dropped.bytes() + product.bytes() + masked.bytes();
+  size_t sum = dropped.bytes() + product.bytes() + masked.bytes() + experts.bytes();
   for (const auto* list : {&h, &d_h, &d_product}) {
     for (const Scratch& s : *list) sum += s.bytes();
   }

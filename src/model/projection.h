@@ -33,12 +33,23 @@ struct DecoderContext {
   DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
 };
 
+// What the experts of a sparse layer work in.
+struct ExpertScratch {
+  Scratch shares;  // [rows, num_experts] fp32
+  Scratch
+      gathered;  // [slots, hidden_size] activation type: rows by expert; backward, the gradient of what experts give
+  Scratch of_slots;  // [slots, hidden_size] fp32: what experts give; backward, the gradient of what they read
+
+  size_t bytes() const { return shares.bytes() + gathered.bytes() + of_slots.bytes(); }
+};
+
 struct ProjectionScratch {
   std::vector<Scratch> h;               // x A' per projection of a group and adapter, [rows, rank]
   Scratch dropped;                      // [rows, in], activation type
   Scratch product;                      // DoRA: x W' + h (sB)', [rows, out], fp32
   std::vector<Scratch> d_h, d_product;  // per projection of a group
   Scratch masked;                       // backward under dropout: gradient of the dropped input, [rows, in], fp32
+  ExpertScratch experts;
 
   size_t bytes() const;
 };
@@ -65,9 +76,9 @@ struct OutputGradient {
 };
 
 // Backward of the projections that share the input x [rows, in]: adds the adapter's gradients to `gradients` (flat, as
-// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter; or none, where
-// all weights learn: then the gradients are those of W and bias.
-// DoRA's norm counts as a constant, as in PEFT and in section 4.3 of Liu et al. 2024.
+// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter; or none,
+// where all weights learn: then the gradients are those of W and bias. DoRA's norm counts as a constant, as in PEFT and
+// in section 4.3 of Liu et al. 2024.
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
                         ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
                         ProjectionScratch& scratch);

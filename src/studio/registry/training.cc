@@ -85,11 +85,13 @@ Result<int64_t> FixVersion(Workspace& workspace, const Runtime& rt,
     return BadInput("parent: expected a version with an adapter, found a whole model ({})", parent.Label());
   HEW_ASSIGN(const std::string folder, workspace.NewRunFolder(""));
   const Aside aside{folder};
-  HEW_ASSIGN(FixPlan plan, PlanFix(workspace, parent, request.tag, request.replay, request.seed, folder));
+  HEW_ASSIGN(FixPlan plan,
+             PlanFix(workspace, parent, request.tag, request.replay, request.seed, folder, request.method));
   TuneSettings& settings = plan.settings;
   settings.out = folder + "/adapter";
   settings.epochs = request.epochs;
-  settings.lr = request.lr;
+  settings.beta = request.beta;
+  settings.lr = request.lr > 0 ? request.lr : request.method == "sft" ? TuneSettings().lr : kPreferenceLr;
   if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
     for (const char* name : {"max_length", "micro_tokens"}) {
       if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer())

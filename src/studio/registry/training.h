@@ -35,7 +35,9 @@ Result<int64_t> TuneVersion(Workspace& workspace, const Runtime& rt, const Train
 struct FixVersionRequest {
   Version parent;
   std::string tag, name;
-  double replay = 2, lr = 5e-4;
+  std::string method = "sft";  // or "dpo", "orpo", with their beta
+  double beta = TuneSettings().beta;
+  double replay = 2, lr = 0;  // lr 0: the method's own
   int64_t epochs = 4;
   uint64_t seed = 0;
   RunHooks hooks;

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kNumbers = 8;        // shown of a matrix
 constexpr int64_t kAnswerTokens = 40;  // of an answer to a question
 constexpr int64_t kWordTokens = 8;     // enough for one word
-constexpr int64_t kLearningSteps = 120;
+constexpr int64_t kLearningSteps = 140;
 
 // The first numbers of a matrix of the first layer: the same place in every copy of a model.
 std::vector<float> FirstNumbers(const Model& model) {
@@ -38,14 +38,14 @@ TuneSettings LearningSettings(TourLanguage language, const std::string& data, co
   s.documents = "lines";
   s.separate_documents = true;
   s.vocab_size = language == TourLanguage::kKorean ? 640 : 512;
-  s.hidden_size = 96;
-  s.intermediate_size = 256;
-  s.num_hidden_layers = 3;
+  s.hidden_size = 64;
+  s.intermediate_size = 160;
+  s.num_hidden_layers = 2;
   s.num_attention_heads = 4;
   s.max_length = 48;
-  s.batch_tokens = 2048;
+  s.batch_tokens = 1024;
   s.steps = kLearningSteps;
-  s.lr = 4e-3;
+  s.lr = 1e-2;
   s.snapshots = 6;
   return s;
 }

@@ -94,7 +94,7 @@ class Tour {
   const std::string& folder() const { return folder_; }
 
   Result<WeightsLesson> Weights() const;
-  // A model of a few hundred thousand weights from nothing, in some seconds; made once.
+  // A model of a hundred thousand weights from nothing, in some seconds; made once.
   Result<const LearningLesson*> Learn(const TourHooks& hooks);
   // The probes put to it; learns first if that has not been done.
   Result<std::vector<ProbeAnswer>> Context(const TourHooks& hooks);

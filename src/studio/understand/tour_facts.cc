@@ -126,9 +126,9 @@ Result<VersionsLesson> Tour::Versions(const TourHooks& hooks) {
   lesson.replayed_rows = plan.replayed_rows;
   TuneSettings mended = plan.settings;
   mended.out = run + "/adapter";
-  mended.lr = 1e-3;
+  mended.lr = 5e-4;
   mended.batch_size = 4;
-  mended.epochs = 6;
+  mended.epochs = 8;
   HEW_ASSIGN(const auto fix_inputs, StoreInputs(workspace, mended, true));
   HEW_RETURN_IF_ERROR(RunTune(mended, hooks));
   HEW_ASSIGN(const int64_t second,
@@ -148,7 +148,7 @@ Result<VersionsLesson> Tour::Versions(const TourHooks& hooks) {
     const bool right = Holds(now, fact.sign);
     lesson.still.push_back({fact.asked, "", std::move(now), true, true, right});
   }
-  HEW_RETURN_IF_ERROR(workspace.registry().Promote("stable", second));
+  if (lesson.gate.verdict == Verdict::kPass) HEW_RETURN_IF_ERROR(workspace.registry().Promote("stable", second));
   return lesson;
 }
 
