@@ -4,5 +4,5 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-${ESBUILD:-esbuild} "$here/test/units.ts" --bundle --platform=node --outfile="$out/units.js" --log-level=warning
+${ESBUILD:-esbuild} "$here/test/units.ts" --bundle --platform=node --loader:.css=text --outfile="$out/units.js" --log-level=warning
 node "$out/units.js"

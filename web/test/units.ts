@@ -8,6 +8,7 @@ import { atTemperature, draw } from "../src/understand/temperature";
 import { without } from "../src/understand/without";
 import { en } from "../src/words_en";
 import { ko } from "../src/words_ko";
+import tokensCss from "../src/tokens.css";
 
 declare const process: { exitCode: number };
 declare const console: { error: (text: string) => void; log: (text: string) => void };
@@ -79,5 +80,35 @@ const walk = (a: unknown, b: unknown, path: string): void => {
 walk(en, ko, "words");
 const texts = (o: unknown): string[] => (typeof o === "string" ? [o] : typeof o === "object" && o !== null ? Object.values(o).flatMap(texts) : []);
 same(texts({ ...en, language: "", languageLabel: "", chat: { ...en.chat, suggestions: [] }, understand: { ...en.understand, tokens: { ...en.understand.tokens, sampleKorean: "" } } }).filter((t) => hangul.test(t)), [], "no Korean among the English words");
+
+// Text reaches 4.5:1 (WCAG AA) on what it stands on, in both themes; edges of fields reach 3:1.
+type Rgb = [number, number, number];
+const theme = (selector: string): Record<string, Rgb> => {
+  const block = tokensCss.slice(tokensCss.indexOf(`${selector} {`)).split("}")[0];
+  const colours: Record<string, Rgb> = {};
+  for (const m of block.matchAll(/--([\w-]+): #([0-9a-f]{6});/g)) colours[m[1]] = [0, 2, 4].map((i) => Number.parseInt(m[2].slice(i, i + 2), 16)) as Rgb;
+  return colours;
+};
+const light = (c: Rgb): number => {
+  const [r, g, b] = c.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const contrast = (a: Rgb, b: Rgb): number => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+const over = (top: Rgb, share: number, below: Rgb): Rgb => top.map((v, i) => share * v + (1 - share) * below[i]) as Rgb;
+for (const selector of [":root", ':root[data-theme="dark"]', ':root:not([data-theme="light"])']) {
+  const c = theme(selector);
+  const reach = (text: Rgb, ground: Rgb, least: number, what: string) => same(contrast(text, ground) >= least, true, `${selector} ${what} ${contrast(text, ground).toFixed(2)}`);
+  for (const ground of ["ground", "surface", "sunken", "raised"]) {
+    for (const ink of ["ink", "ink-soft", "accent", "bad"]) reach(c[ink], c[ground], 4.5, `${ink} on ${ground}`);
+  }
+  for (const kind of ["accent", "second", "good", "bad", "warn"]) reach(c[kind], c[`${kind}-soft`], 4.5, `${kind} on its ground`);
+  reach(c["accent-ink"], c.accent, 4.5, "the main button");
+  reach(c.ground, c.ink, 4.5, "a note at the bottom");
+  reach(c.surface, c.bad, 4.5, "a fault at the bottom");
+  reach(c["ink-soft"], c["accent-soft"], 4.5, "a token's number");
+  reach(c["ink-soft"], c["second-soft"], 4.5, "a token's number");
+  for (const shade of ["accent", "second"]) reach(c.ink, over(c[shade], 0.45, c.sunken), 4.5, `a number on ${shade}`);
+  reach(c["line-strong"], c.surface, 3, "a field's edge");
+}
 
 console.log(`${checks} checks${process.exitCode ? "" : ", all passed"}`);
