@@ -66,7 +66,7 @@ class Page(unittest.TestCase):
         cls.server = subprocess.Popen([HEW, "serve", "--port", "0", "--json", "--ctx-size", "1024"], cwd=cls.folder, stdout=subprocess.PIPE, text=True)
         cls.url = json.loads(cls.server.stdout.readline())["url"]
         options = Options()
-        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,860", "--lang=en-US", "--no-first-run",
+        for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,860", "--lang=en-US", "--no-first-run", "--hide-scrollbars",
                      "--disable-background-networking", "--disable-component-update"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -333,8 +333,9 @@ class Page(unittest.TestCase):
             seen.add(colour())
             self.all(".switches button")[1].click()
         self.assertEqual(len(seen), 2)
-        self.find("body").send_keys(Keys.ALT, "4")
-        self.find("#data-file")
+        for key, selector in (("4", "#data-file"), ("5", "[role=tablist]"), ("2", "#versions"), ("1", "#message")):
+            self.find("body").send_keys(Keys.ALT, key)
+            self.wait(lambda: self.all(selector)[0].is_displayed() or selector == "#data-file", f"Alt+{key} does not lead to {selector}", 20)
         self.find("body").send_keys("?")
         self.find("dialog[open]").send_keys(Keys.ESCAPE)
         self.wait(lambda: not self.all("dialog[open]"), "the list stays")

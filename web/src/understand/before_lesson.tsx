@@ -36,22 +36,30 @@ export function BeforeLesson({ model }: { model: string }) {
       {asked.error && <Failure text={asked.error} />}
       {asked.busy && !change && <p className="soft">{words.understand.looking}</p>}
       {change && before !== after && (
-        <div className="two" aria-busy={asked.busy} id="before-after">
-          <div className="stack">
-            <h3>
-              {w.answerBefore} ({before})
-            </h3>
-            <Markdown text={change.before_text} />
-            <h3>{w.nextBefore}</h3>
-            <Bars second label={w.nextBefore} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.before }))} />
+        <div className="stack" aria-busy={asked.busy} id="before-after">
+          <div className="two">
+            <div className="stack tight">
+              <h3>
+                {w.answerBefore} ({before})
+              </h3>
+              <Markdown text={change.before_text} />
+            </div>
+            <div className="stack tight">
+              <h3>
+                {w.answerAfter} ({after})
+              </h3>
+              <Markdown text={change.after_text} />
+            </div>
           </div>
-          <div className="stack">
-            <h3>
-              {w.answerAfter} ({after})
-            </h3>
-            <Markdown text={change.after_text} />
-            <h3>{w.nextAfter}</h3>
-            <Bars label={w.nextAfter} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.after }))} />
+          <div className="two">
+            <div className="stack tight">
+              <h3>{w.nextBefore}</h3>
+              <Bars second label={w.nextBefore} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.before }))} />
+            </div>
+            <div className="stack tight">
+              <h3>{w.nextAfter}</h3>
+              <Bars label={w.nextAfter} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.after }))} />
+            </div>
           </div>
         </div>
       )}
