@@ -62,6 +62,7 @@ Result<Json> TourFactsStep(const TourView& view) {
 }
 
 Result<Json> TourSizes(const TourView& view) {
+  if (Shows(view) && !view.tour.learned()) view.context.Say(msg::kTourLearnFirst);
   LossLine line(view.context);
   HEW_ASSIGN(const SizesLesson lesson, view.tour.Sizes(line.hooks()));
   HEW_ASSIGN(const WeightsLesson large, view.tour.Weights());
@@ -91,6 +92,7 @@ Result<Json> TourVersions(const TourView& view) {
   const InFolder inside(workspace);
   if (Shows(view)) {
     view.context.Say(msg::kTourVersionsText);
+    if (!view.tour.taught()) view.context.Say(msg::kTourTeachFirst);
     std::fflush(stdout);
   }
   LossLine line(view.context);

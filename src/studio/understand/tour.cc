@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kNumbers = 8;        // shown of a matrix
 constexpr int64_t kAnswerTokens = 40;  // of an answer to a question
+constexpr int64_t kLineTokens = 24;    // enough for one line of the text
 constexpr int64_t kWordTokens = 8;     // enough for one word
 constexpr int64_t kLearningSteps = 140;
 
@@ -118,9 +119,9 @@ Result<const LearningLesson*> Tour::Learn(const TourHooks& hooks) {
   HEW_ASSIGN(lesson.report, Pretrain(rt_, request));
   lesson.parameters = lesson.report.trainable_parameters;
   WatchOptions watch;
-  watch.prompts = {ContextProbes(language_)[0].text};
+  watch.prompts = {TourBeginning(language_)};
   watch.k = 1;
-  watch.max_tokens = kWordTokens;
+  watch.max_tokens = kLineTokens;
   HEW_ASSIGN(lesson.watch, WatchRun(rt_, lesson.model, watch));
   learning_ = std::move(lesson);
   return &*learning_;

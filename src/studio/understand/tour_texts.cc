@@ -29,7 +29,7 @@ constexpr Cause kCauses[] = {{"ate nothing all day", "hungry"},
                              {"got a kind letter", "happy"},
                              {"passed the test", "happy"},
                              {"drank bad milk", "sick"},
-                             {"ate an old fish", "sick"},
+                             {"ate spoiled fish", "sick"},
                              {"ate too much cake", "sick"}};
 
 constexpr const char* kKoreanPeople[] = {"나", "민수", "지우", "서연", "동생", "친구", "누나", "준호"};
@@ -73,6 +73,10 @@ std::string TourText(TourLanguage language) {
     add(kKoreanPeople, kKoreanDays, kKoreanCauses, "");
   }
   return text;
+}
+
+std::string TourBeginning(TourLanguage language) {
+  return language == TourLanguage::kKorean ? "오늘 민수" : "Today Tom";
 }
 
 std::vector<ContextProbe> ContextProbes(TourLanguage language) {
