@@ -239,6 +239,8 @@ class Loop(unittest.TestCase):
         tuned = report(*self.tune_args("adapter", "--epochs", 6))
         self.assertEqual(tuned["steps"], 24)
         self.assertGreater(tuned["useful_tokens"], 0)
+        self.assertLessEqual(tuned["peak_rss_bytes"], tuned["planned_bytes"])
+        self.assertLess(tuned["planned_bytes"], 1.2 * tuned["peak_rss_bytes"])
         rows = [json.loads(line) for line in (self.path / "train.jsonl").read_text().splitlines()]
         suite = self.path / "suite.jsonl"
         suite.write_text("\n".join(json.dumps({"id": str(i), **row}) for i, row in enumerate(rows)))

@@ -35,7 +35,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
 
 }  // namespace
 
-int RunCli(int argc, char** argv) {
+int RunCli(int argc, char** argv, const ServeFunction& serve) {
   CommandContext context;
   CLI::App app{"Hew carves language models: take an open one, teach it, test it, merge it, on this machine.", "hew"};
   app.require_subcommand(1);
@@ -58,6 +58,7 @@ int RunCli(int argc, char** argv) {
   AddFixCommands(app, context);
   AddWhyCommand(app, context);
   AddMaintenanceCommands(app, context);
+  AddServeCommand(app, context, serve);
   AddLensCommand(app, context);
   AddWhyWordCommand(app, context);
   AddWatchCommand(app, context);

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "cli/cli.h"
 #include "cli/messages.h"
 #include "text/chat_template.h"
 
@@ -82,9 +83,6 @@ struct ModelDiff;
 // How far each matrix moved, layer by layer.
 void PrintWeightHeat(const CommandContext& context, const ModelDiff& diff);
 
-struct GateReport;
-void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown);
-
 struct AnswerDiff;
 // Broken cases first, then fixed, then changed; `shown` of each at most.
 void PrintAnswerDiff(const CommandContext& context, const AnswerDiff& answers, size_t shown);
@@ -113,5 +111,6 @@ void AddWatchCommand(CLI::App& app, CommandContext& context);
 void AddDiffModelCommand(CLI::App& app, CommandContext& context);
 void AddTourCommand(CLI::App& app, CommandContext& context);
 void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
+void AddServeCommand(CLI::App& app, CommandContext& context, const ServeFunction& serve);
 
 }  // namespace hew

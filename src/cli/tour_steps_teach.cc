@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/progress.h"
+#include "cli/gate_report.h"
 #include "cli/terminal.h"
 #include "cli/tour.h"
 #include "cli/tour_messages.h"

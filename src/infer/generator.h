@@ -41,7 +41,7 @@ struct GenerateRequest {
 struct GenerateResult {
   std::vector<int32_t> ids;  // generated, the end token included
   std::string text;          // without special tokens and stop text
-  std::string finish_reason;  // "stop" or "length"
+  std::string finish_reason;  // "stop" or "length"; of a BatchEngine also "cancelled"
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, taken from the cache
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed ahead, and of those, come true
@@ -81,12 +81,6 @@ Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, con
 // What a prompt must be: "prompt: expected at most 2048 tokens (the context), found 3000".
 Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids);
 
-struct NextToken {
-  int32_t id = 0;
-  double logprob = 0;
-};
-// The k likeliest of one row of logits, likeliest first (ties: the lowest id first). k is at least 1.
-std::vector<NextToken> LikeliestTokens(std::span<const float> logits, double log_sum_exp, int64_t k);
 // log p(id | ids) of every token of the vocabulary, by id.
 Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids);
 // The k likeliest next tokens after ids, likeliest first.

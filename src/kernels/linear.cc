@@ -14,6 +14,7 @@ namespace {
 // Rows of one block of packed activations: high enough that packing a weight panel is cheap beside using it.
 constexpr int64_t kBlockRows = 768;
 constexpr size_t kMostOperands = 32;
+constexpr int kMostStripRows = 16;  // of any instruction set
 
 TileFormat FormatOf(DType type) {
   switch (type) {
@@ -53,6 +54,7 @@ struct Scratch {
 };
 thread_local Scratch activation_scratch;  // packed activations, of the thread that calls
 thread_local Scratch panel_scratch;       // one panel, of each thread
+thread_local Scratch row_scratch;         // converted rows of terms that are of some rows alone, of the thread that calls
 
 const uint8_t* TileOf(const Weight& w, int64_t tile) { return w.data.as<uint8_t>() + tile * w.tile_bytes; }
 
@@ -86,10 +88,19 @@ struct Operand {
   uint32_t* strip(int64_t s) const { return packed + s * strip_size; }
 };
 
+// A term of some rows alone, which comes after the operands: as few rows are multiplied, straight from the tiles.
+struct SomeRows {
+  const Weight* w = nullptr;
+  int64_t first_row = 0, rows = 0;
+  const uint32_t* converted = nullptr;  // [rows, stride]
+  int64_t stride = 0;
+};
+
 // One product: outputs [rows, cols] from its operands, one after the other, and panels of 32 columns of the other side.
 struct Product {
   std::vector<size_t> operands;  // indices; their steps follow each other in a panel
-  bool after = false;            // reads what products before it write
+  std::vector<SomeRows> some_rows;
+  bool after = false;  // reads what products before it write
   int64_t cols = 0;
   std::function<void(int64_t panel, uint32_t* out)> pack_panel;
   LinearOutput out;
@@ -101,7 +112,7 @@ using PackStrip = std::function<void(const Operand& operand, int64_t row, int co
 size_t OperandOf(ConstMatrixView x, int64_t steps, std::vector<Operand>* operands) {
   for (size_t i = 0; i < operands->size(); ++i) {
     const ConstMatrixView& o = (*operands)[i].x;
-    if (o.data == x.data && o.dtype == x.dtype && o.cols == x.cols && o.stride == x.stride) return i;
+    if (o.data == x.data && o.dtype == x.dtype && o.rows == x.rows && o.cols == x.cols && o.stride == x.stride) return i;
   }
   operands->push_back({x, x.rows, steps});
   return operands->size() - 1;
@@ -153,6 +164,32 @@ void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vect
   }
 }
 
+// A strip's outputs where some of its rows have terms of their own: the sums of all rows go on, row by row, from where the shared
+// operands left them.
+void MultiplyStrip(const LinearKernels& kernels, const Product& p, std::span<const LinearStrip> pieces, const uint32_t* weights,
+                   int64_t first_row, int rows, int64_t panel, int cols) {
+  HEW_CHECK(rows <= kMostStripRows);
+  alignas(64) float sums[kMostStripRows * kPanelCols] = {};
+  const int count = static_cast<int>(pieces.size());
+  kernels.multiply(pieces.data(), count, weights, rows, cols, {sums, false, false, kPanelCols, nullptr, 1.0f});
+  for (const SomeRows& t : p.some_rows) {
+    const int64_t end = std::min(first_row + rows, t.first_row + t.rows);
+    for (int64_t row = std::max(first_row, t.first_row), next; row < end; row = next) {
+      next = std::min(end, row + kFewRows);
+      const int64_t distance = (panel + 1) * kFewTiles <= t.w->tiles() ? t.w->tile_bytes : 0;
+      kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, panel * kFewTiles), distance, t.w->cols,
+                           t.converted + (row - t.first_row) * t.stride, t.stride, static_cast<int>(next - row),
+                           sums + (row - first_row) * kPanelCols);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    for (int64_t col = 0; col < cols; col += kTileRows) {
+      kernels.store(sums + r * kPanelCols + col, static_cast<int>(std::min(kTileRows, cols - col)),
+                    At(p.out, first_row + r, panel * kPanelCols + col));
+    }
+  }
+}
+
 // The strips of a stage's new operands are packed; then each task packs one panel and multiplies it with (a part of) the strips.
 // With few panels the strips are cut too, so that every thread has work; a panel is then packed more than once.
 void RunStage(const Runtime& rt, const LinearKernels& kernels, const Stage& stage, const std::vector<Operand>& operands,
@@ -188,7 +225,12 @@ void RunStage(const Runtime& rt, const LinearKernels& kernels, const Stage& stag
     for (int64_t s = begin; s < end; ++s) {
       int count = 0;
       for (const size_t i : p.operands) pieces[count++] = {operands[i].strip(s), operands[i].steps};
-      kernels.multiply(pieces, count, weights, rows_of(first, s), cols, At(p.out, (block.first + s) * strip_rows, panel * kPanelCols));
+      const int64_t row = (block.first + s) * strip_rows;
+      if (p.some_rows.empty()) {
+        kernels.multiply(pieces, count, weights, rows_of(first, s), cols, At(p.out, row, panel * kPanelCols));
+      } else {
+        MultiplyStrip(kernels, p, {pieces, static_cast<size_t>(count)}, weights, row, rows_of(first, s), panel, cols);
+      }
     }
   });
 }
@@ -213,15 +255,40 @@ PackStrip RowPacker(const LinearKernels& kernels) {
   };
 }
 
-// A product without its pack_panel, which differs between the forward pass and the gradient.
+// The terms that a product begins with and that are of all its rows; the first one is.
+std::span<const LinearTerm> SharedTerms(const LinearProduct& p) {
+  size_t count = 0;
+  while (count < p.terms.size() && p.terms[count].x.rows == p.y.rows) ++count;
+  return p.terms.first(count);
+}
+
+// A product of its shared terms, without its pack_panel, which differs between the forward pass and the gradient.
 Product ProductOf(const LinearKernels& kernels, const LinearProduct& p, std::vector<Operand>* operands) {
-  HEW_CHECK(p.terms.size() <= kMostOperands);
   Product product;
   product.after = p.after;
   product.cols = p.y.cols;
   product.out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
-  for (const LinearTerm& t : p.terms) product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
+  for (const LinearTerm& t : SharedTerms(p)) product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
+  HEW_CHECK(!product.operands.empty() && product.operands.size() <= kMostOperands);
   return product;
+}
+
+// Gives each product its other terms, their rows converted.
+void AddSomeRows(const LinearKernels& kernels, std::span<const LinearProduct> products, std::vector<Product>& packed) {
+  int64_t size = 0;
+  for (const LinearProduct& p : products) {
+    for (const LinearTerm& t : p.terms.subspan(SharedTerms(p).size())) {
+      size += t.x.rows * CeilDiv(CeilDiv(t.x.cols, kernels.group), kStripSteps) * kStripSteps;
+    }
+  }
+  uint32_t* memory = size > 0 ? row_scratch.Take(size) : nullptr;
+  for (size_t i = 0; i < products.size(); ++i) {
+    for (const LinearTerm& t : products[i].terms.subspan(SharedTerms(products[i]).size())) {
+      const int64_t stride = CeilDiv(CeilDiv(t.x.cols, kernels.group), kStripSteps) * kStripSteps;
+      packed[i].some_rows.push_back({t.w, t.first_row, t.x.rows, memory, stride});
+      for (int64_t r = 0; r < t.x.rows; ++r, memory += stride) kernels.convert_row(InputOf(t.x, r), t.x.cols, memory);
+    }
+  }
 }
 
 void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
@@ -229,7 +296,7 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
   std::vector<Product> packed;
   for (const LinearProduct& p : products) {
     packed.push_back(ProductOf(kernels, p, &operands));
-    packed.back().pack_panel = [&kernels, terms = p.terms](int64_t panel, uint32_t* weights) {
+    packed.back().pack_panel = [&kernels, terms = SharedTerms(p)](int64_t panel, uint32_t* weights) {
       for (const LinearTerm& t : terms) {
         for (int half = 0; half < 2; ++half) {
           const int64_t tile = panel * 2 + half;
@@ -239,6 +306,7 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
       }
     };
   }
+  AddSomeRows(kernels, products, packed);
   Multiply(rt, kernels, kBlockRows, operands, packed, RowPacker(kernels));
 }
 
@@ -247,7 +315,7 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
 // Converted rows of every term of every product; a matrix that several read is converted once.
 class ConvertedRows {
  public:
-  ConvertedRows(const LinearKernels& kernels, std::span<const LinearProduct> products, int64_t rows) {
+  ConvertedRows(const LinearKernels& kernels, std::span<const LinearProduct> products) {
     int64_t size = 0;
     for (const LinearProduct& p : products) {
       for (const LinearTerm& t : p.terms) {
@@ -256,14 +324,14 @@ class ConvertedRows {
         if (operands_.size() == known) continue;
         Operand& o = operands_.back();
         o.strip_size = CeilDiv(o.steps, kStripSteps) * kStripSteps;
-        size += o.strip_size * rows;
+        size += o.strip_size * o.rows;
       }
     }
     uint32_t* memory = activation_scratch.Take(size);
     for (Operand& o : operands_) {
       o.packed = memory;
-      memory += o.strip_size * rows;
-      for (int64_t r = 0; r < rows; ++r) kernels.convert_row(InputOf(o.x, r), o.x.cols, o.strip(r));
+      memory += o.strip_size * o.rows;
+      for (int64_t r = 0; r < o.rows; ++r) kernels.convert_row(InputOf(o.x, r), o.x.cols, o.strip(r));
     }
   }
   const Operand& of_term(size_t term) const { return operands_[terms_[term]]; }  // counted over all products
@@ -280,10 +348,11 @@ void MultiplyTiles(const LinearKernels& kernels, const LinearProduct& p, const C
   const int count = tiles[1] < end ? 2 : 1;
   alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
   for (size_t i = 0; i < p.terms.size(); ++i) {
-    const Weight& w = *p.terms[i].w;
+    const LinearTerm& t = p.terms[i];
     const Operand& o = x.of_term(first_term + i);
-    const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * w.tile_bytes;
-    kernels.multiply_few(FormatOf(w.type), TileOf(w, tiles[0]), distance, w.cols, o.packed, o.strip_size, static_cast<int>(rows), sums);
+    const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * t.w->tile_bytes;
+    kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, tiles[0]), distance, t.w->cols, o.packed, o.strip_size,
+                         static_cast<int>(t.x.rows), sums + t.first_row * kFewTiles * kTileRows);
   }
   const LinearOutput out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
   for (int64_t r = 0; r < rows; ++r) {
@@ -297,7 +366,7 @@ void MultiplyTiles(const LinearKernels& kernels, const LinearProduct& p, const C
 // Each thread begins with a run of neighbouring tiles of every product, so that it reads memory in long streams, and takes
 // from the others' runs when it is through: what a tile gives does not depend on who makes it.
 void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
-  const ConvertedRows x(kernels, products, products[0].y.rows);
+  const ConvertedRows x(kernels, products);
   struct Run {
     const LinearProduct* product;
     size_t first_term;
@@ -336,22 +405,29 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
 }  // namespace
 
 void LinearAll(const Runtime& rt, std::span<const LinearProduct> products) {
-  HEW_CHECK(!products.empty());
+  bool alike = true;  // the same rows everywhere
+  int64_t least = INT64_MAX, most = 0;
   for (const LinearProduct& p : products) {
-    HEW_CHECK(!p.terms.empty() && p.y.rows == products[0].y.rows);
-    for (const LinearTerm& t : p.terms) HEW_CHECK(t.x.rows == p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
-  }
-  if (products[0].y.rows == 0) return;
-  const LinearKernels& kernels = KernelsFor(rt);
-  if (products[0].y.rows <= kFewRows) {
-    for (size_t begin = 0, end; begin < products.size(); begin = end) {
-      end = begin + 1;
-      while (end < products.size() && !products[end].after) ++end;
-      LinearFewRows(rt, kernels, products.subspan(begin, end - begin));
+    HEW_CHECK(!p.terms.empty() && p.terms[0].x.rows == p.y.rows);
+    for (const LinearTerm& t : p.terms) {
+      HEW_CHECK(t.first_row >= 0 && t.first_row + t.x.rows <= p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
+      alike = alike && t.x.rows == products[0].y.rows;
     }
-    return;
+    least = std::min(least, p.y.rows);
+    most = std::max(most, p.y.rows);
   }
-  LinearManyRows(rt, kernels, products);
+  HEW_CHECK(!products.empty() && (least > 0 || most == 0));
+  if (most == 0) return;
+  const LinearKernels& kernels = KernelsFor(rt);
+  if (alike && most > kFewRows) return LinearManyRows(rt, kernels, products);
+  for (size_t begin = 0, end; begin < products.size(); begin = end) {
+    std::vector<LinearProduct> few, many;
+    for (end = begin; end < products.size() && (end == begin || !products[end].after); ++end) {
+      (products[end].y.rows <= kFewRows ? few : many).push_back(products[end]);
+    }
+    if (!few.empty()) LinearFewRows(rt, kernels, few);
+    if (!many.empty()) LinearManyRows(rt, kernels, many);
+  }
 }
 
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {

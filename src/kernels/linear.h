@@ -13,10 +13,12 @@
 
 namespace hew {
 
-// One operand pair of a product: LoRA is a second pair, y = [x, h] [W, sB]'.
+// One operand pair of a product: LoRA is a second pair, y = [x, h] [W, sB]'. In Linear and LinearAll a term may be of some
+// rows of y alone: the low-rank part of one adapter among several.
 struct LinearTerm {
   ConstMatrixView x;         // Linear: [M, K];  LinearInputGradient: d_y [M, N]
   const Weight* w = nullptr;  // [N, K]
+  int64_t first_row = 0;      // x is of rows [first_row, first_row + x.rows) of y
 };
 
 // One product among several: y (+)= sum over terms, plus bias (may be null).
@@ -32,8 +34,8 @@ struct LinearProduct {
 // y is fp32 or bf16 (rounded on store). May not run in place. Scratch is allocated inside, per call or per pool.
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate = false);
 
-// Several products of the same M, each as Linear would give it, in fewer meetings of the threads, and an input that several read
-// is packed once. None may read another's y, unless `after` stands between them.
+// Several products, each as Linear would give it, in fewer meetings of the threads, and an input that several read is packed
+// once. None may read another's y, unless `after` stands between them.
 void LinearAll(const Runtime& rt, std::span<const LinearProduct> products);
 
 // d_x[M, K] = sum over terms of d_y w, overwritten or added.

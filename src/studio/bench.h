@@ -42,6 +42,7 @@ class ModelBench {
   double FirstTokenSeconds();  // of a prompt: through the decoder, logits of its end, the likeliest token
   double PromptTokensPerSecond();
   double GeneratedTokensPerSecond();   // from an empty cache
+  bool TrainsInFull() const;           // a model with experts does not
   double FullRowsPerSecond();          // all weights learn, from one document of which every token is learned
   Result<double> LoraRowsPerSecond();  // forward and backward of packed rows; the optimiser is not counted
 

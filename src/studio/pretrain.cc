@@ -113,6 +113,11 @@ Result<TrainableModel> PrepareModel(const Runtime& rt, const PretrainRequest& re
       return BadInput("max_length: expected at most {}, the context of {}, found {}",
                       base->config.max_position_embeddings, s.base, s.max_length);
     }
+    if (base->config.num_experts > 0)
+      return BadInput(
+          "{}: expected a model without experts, which are not trained here, found {} of them; hew tune adapts such a "
+          "model",
+          s.base, base->config.num_experts);
     return TrainableModel::From(rt, *base);
   }
   ModelShape shape = ShapeOf(s);
@@ -195,7 +200,7 @@ std::map<std::string, int64_t> TokenIdsOf(const Tokenizer& tokenizer) {
 
 struct PretrainData {
   std::unique_ptr<StepSource> train;
-  std::vector<PackedBatch> eval;
+  StepBatches eval;
   std::string digest, eval_digest;
 };
 

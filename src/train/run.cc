@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "train/reference.h"
 #include "train/snapshots.h"
 #include "train/trainer.h"
 
@@ -18,6 +19,7 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"seconds", r.seconds},
        {"train_seconds", r.train_seconds},
        {"peak_rss_bytes", r.peak_rss_bytes},
+       {"planned_bytes", r.planned_bytes},
        {"learned_tokens", r.learned_tokens},
        {"eval_seconds", r.eval_seconds},
        {"best_step", r.best_step},
@@ -30,7 +32,16 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"unlearned_rows", r.data.unlearned},
        {"eval_rows", r.eval_rows},
        {"eval_rows_in_training", r.eval_rows_in_training}});
+  if (r.rewards) json.update(RewardsToJson(*r.rewards, ""));
+  if (r.eval_rewards) json.update(RewardsToJson(*r.eval_rewards, "eval_"));
   return json;
+}
+
+nlohmann::ordered_json RewardsToJson(const Rewards& rewards, const std::string& prefix) {
+  return {{prefix + "rewards/chosen", rewards.chosen},
+          {prefix + "rewards/rejected", rewards.rejected},
+          {prefix + "rewards/margins", rewards.margins},
+          {prefix + "rewards/accuracies", rewards.accuracies}};
 }
 
 RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings) {
@@ -56,7 +67,7 @@ Status BeginFolder(const std::string& out, bool resume) {
 }
 
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner) {
+                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner) {
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
   std::error_code error;
   if (!resume) std::filesystem::remove_all(settings.out + "/" + kSnapshotsFolder, error);  // of an earlier run
@@ -78,6 +89,7 @@ Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, cons
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRunFile,
                                           run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
   std::error_code error;
+  std::filesystem::remove(settings.out + "/" + kReferenceFile, error);
   std::filesystem::remove(settings.out + "/" + kCheckpointFile, error);  // the run is whole: nothing to go on with
   return {};
 }

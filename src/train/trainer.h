@@ -30,7 +30,7 @@ class Trainer {
  public:
   // `eval` holds the batches to measure with, and may be empty. What is referred to must outlive the trainer.
   Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan, StepSource* source,
-          std::vector<PackedBatch> eval, Learner* learner);
+          StepBatches eval, Learner* learner);
   ~Trainer();
 
   // Takes up the checkpoint in the folder. True if there was one.
@@ -50,7 +50,7 @@ class Trainer {
   Status WriteMetrics(const nlohmann::ordered_json& line);
   void BeginEpoch(int64_t epoch);
   Status Step();
-  Result<LossSum> StepGradients(const StepBatches& data);
+  Result<BatchLoss> StepGradients(const StepBatches& data);
   Status Evaluate();
   Status Sample();
   Status TakeSnapshot();
@@ -67,7 +67,7 @@ class Trainer {
   const RunHooks& hooks_;
   TrainPlan plan_;
   StepSource* source_;
-  std::vector<PackedBatch> eval_;
+  StepBatches eval_;
   Learner* learner_;
   const std::vector<ParameterGroup> groups_;
   TrainState state_;
@@ -76,6 +76,7 @@ class Trainer {
   std::FILE* metrics_ = nullptr;
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar
+  std::optional<double> shown_accuracy_;
   double last_save_ = 0;   // seconds on the run's clock
   int64_t last_save_step_ = 0;
   std::vector<int64_t> snapshot_steps_;  // increasing
@@ -90,7 +91,7 @@ RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings);
 Status BeginFolder(const std::string& out, bool resume);
 // Writes the recipe, takes up a checkpoint if `resume`, and trains to the end.
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner);
+                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner);
 // After what was learned is written: how it came about, and the checkpoint is dropped.
 Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, const TuneReport& report);
 

@@ -3,22 +3,21 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <iterator>
 #include <tuple>
 
 #include "base/file.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
 #include "model/names.h"
 #include "train/preview.h"
+#include "train/reference.h"
 #include "train/snapshots.h"
 #include "train/trainer.h"
+#include "train/tune_memory.h"
 
 namespace hew {
 namespace {
-
 
 Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& names, const ModelConfig& model) {
   std::vector<Projection> targets;
@@ -30,7 +29,13 @@ Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& nam
       return BadInput(
           "targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
     }
-    std::copy_if(found.begin(), found.end(), std::back_inserter(targets), [&](Projection p) { return model.Has(p); });
+    for (const Projection p : found) {
+      if (model.Adapts(p)) {
+        targets.push_back(p);
+      } else if (!all && model.num_experts > 0) {
+        return BadInput("targets: expected q_proj, k_proj, v_proj or o_proj of a model with experts, found '{}'", name);
+      }
+    }
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -43,7 +48,7 @@ Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
     HEW_ASSIGN(LoraAdapter adapter, LoadAdapter(rt, s.init_adapter, *request.model));
     adapter.config.dropout = s.dropout;
     request.Say(fmt::format("{}: going on from it, with its own targets, rank {} and alpha {:g}", s.init_adapter,
-                             adapter.config.rank, adapter.config.alpha));
+                            adapter.config.rank, adapter.config.alpha));
     return adapter;
   }
   LoraConfig config;
@@ -66,6 +71,7 @@ DatasetOptions DataOptions(const TuneRequest& request) {
   options.template_knows_tools = request.template_knows_tools;
   options.now = request.now;
   options.format = *DataFormatFromName(request.settings.format);  // one of the choices: checked
+  options.pairs = request.settings.method != "sft";
   options.context = request.model->config.max_position_embeddings;
   options.max_length = request.settings.max_length;
   return options;
@@ -78,38 +84,6 @@ TrainingTechniques TechniquesOf(const TuneSettings& settings) {
   techniques.stored_activations = !IsWithout(settings, "stored-activations");
   techniques.lowest_layer = !IsWithout(settings, "lowest-layer");
   return techniques;
-}
-
-// Rows worked on at once: what there is room for, at most kMicroTokens unless one row is longer. Where not even the
-// longest row's activations fit, they are not stored but made again. What cannot fit is refused here, before the first
-// step.
-Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter, int64_t longest,
-                            TrainingTechniques* techniques) {
-  const auto& s = request.settings;
-  int64_t rows = s.micro_tokens > 0 ? s.micro_tokens : std::max(kMicroTokens, longest);
-  const auto held = static_cast<int64_t>(ResidentBytes());  // the model and the data, the adapter's numbers among them
-  const int64_t learned = LearnedStateBytes(static_cast<int64_t>(adapter.parameters.size()), rt.bf16());
-  const auto needed = [&](int64_t n) {
-    return held + learned + TrainingBytes(request.model->config, adapter.config, rt.bf16(), n, *techniques);
-  };
-  int64_t bound = held + static_cast<int64_t>(std::min(AvailableMemoryBytes(), uint64_t{1} << 60));
-  if (!s.memory.empty()) {
-    HEW_ASSIGN(const int64_t most, ParseBytes("memory", s.memory));
-    bound = std::min(bound, most);
-  }
-  if (s.micro_tokens == 0) {
-    if (needed(longest) > bound && techniques->stored_activations) {
-      techniques->stored_activations = false;
-      request.Say("memory: too little to store what the backward pass needs: it is computed twice instead");
-    }
-    while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
-  }
-  if (needed(rows) <= bound) return rows;
-  return EnvironmentError("memory: needs {} for {} tokens at once and {} numbers to learn, has {}; lower {}{}",
-                          HumanBytes(static_cast<uint64_t>(needed(rows))), rows, adapter.parameters.size(),
-                          HumanBytes(static_cast<uint64_t>(bound)),
-                          rows > longest ? "--micro-tokens" : "--max-length or --rank",
-                          s.memory.empty() ? "" : ", or raise --memory");
 }
 
 // Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than
@@ -138,24 +112,31 @@ Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, co
 
 void SayCounts(const TuneRequest& request, const Dataset& data, const char* name) {
   const auto& c = data.counts;
-  request.Say(fmt::format("{}: {} rows, {} tokens, {} of them to be learned", name, data.examples.size(), c.tokens,
-                           c.learned_tokens));
+  request.Say(fmt::format("{}: {} {}, {} tokens, {} of them to be learned", name, data.rows(),
+                          data.pairs ? "pairs" : "rows", c.tokens, c.learned_tokens));
   if (c.duplicates > 0) request.Say(fmt::format("{}: {} rows stand in it more than once", name, c.duplicates));
   if (c.cut > 0) request.Say(fmt::format("{}: {} rows cut to {} tokens", name, c.cut, request.settings.max_length));
   if (c.unlearned > 0)
     request.Say(fmt::format("{}: {} rows left out, nothing in them would be learned", name, c.unlearned));
   if (c.calls_as_text > 0) {
-    request.Say(
-        fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text", name,
-                    c.calls_as_text));
+    request.Say(fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text",
+                            name, c.calls_as_text));
   }
 }
 
 void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan& plan) {
-  const int64_t index = PlanEpoch(plan, 0, train.examples).front().front();
-  const auto& example = train.examples[static_cast<size_t>(index)];
+  std::vector<int64_t> sizes(static_cast<size_t>(train.rows()), 1);
+  const auto index = static_cast<size_t>(PlanEpoch(plan, 0, sizes).front().front());
+  if (train.pairs) {
+    const auto& chosen = train.examples[2 * index];
+    request.Say(fmt::format("one pair as the model sees it ({}), what is learned {}:", train.Where(chosen),
+                            request.color ? "in green" : "in [[ ]]"));
+    request.Say(ShowPair(*request.tokenizer, chosen, train.examples[2 * index + 1], request.color));
+    return;
+  }
+  const auto& example = train.examples[index];
   request.Say(fmt::format("one example as the model sees it ({}, {} tokens), what it learns {}:", train.Where(example),
-                           example.size(), request.color ? "in green" : "in [[ ]]"));
+                          example.size(), request.color ? "in green" : "in [[ ]]"));
   request.Say(ShowExample(*request.tokenizer, example, request.color));
 }
 
@@ -186,14 +167,16 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, request));
   TrainPlan plan;
   plan.folder = settings.out;
-  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
-                settings.batch_tokens * settings.grad_accum};
+  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle,
+                          settings.batch_size * settings.grad_accum, settings.batch_tokens * settings.grad_accum};
   TrainingTechniques techniques = TechniquesOf(settings);
   PackOptions packing;
-  HEW_ASSIGN(packing.micro_tokens, MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest),
-                                               &techniques));
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
+  const bool keeps_frozen = KeepsFrozen(request, adapter, train);
+  HEW_ASSIGN(const TuneMemory memory,
+             PlanTuneMemory(rt, request, adapter, train, eval, steps, packing.share_prefix, keeps_frozen, &techniques));
+  packing.micro_tokens = memory.micro_tokens;
   const auto source = MakeExampleSource(train, steps, packing);
   const int64_t total = TotalSteps(settings, source.get());
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
@@ -204,12 +187,23 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
 
   ShowFirst(request, train, steps);
   request.Say(fmt::format("{} steps, {} trainable numbers", total, adapter.parameters.size()));
-  std::vector<PackedBatch> eval_batches;
+  StepBatches eval_batches;
   if (eval) {
     HEW_ASSIGN(eval_batches, MakeExampleSource(*eval, steps, packing)->All());
   }
-  const auto learner = MakeLoraLearner(rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
-                                       KeepsFrozen(request, adapter, train), &adapter);
+  const Method method = *MethodFromName(settings.method);  // one of the choices: checked
+  PairLosses losses{PreferenceLoss(method, settings.beta), PreferenceLoss(method, settings.beta)};
+  if (method == Method::kDpo) {
+    HEW_ASSIGN(const StepBatches all, source->All());
+    HEW_RETURN_IF_ERROR(
+        FindReference(rt, {*request.model, adapter, techniques, request, settings.out, identity, request.resume}, all,
+                      eval_batches, &losses));
+  }
+  const auto seed = static_cast<uint64_t>(settings.seed);
+  const auto learner =
+      method == Method::kSft
+          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter)
+          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter, losses);
   RunHooks hooks = request;
   hooks.on_snapshot = [&](int64_t step) {
     return WriteSnapshot(settings.out, step,
@@ -218,7 +212,8 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), source.get(),
                                             std::move(eval_batches), learner.get()));
   report.data = train.counts;
-  report.eval_rows = static_cast<int64_t>(eval_data.examples.size());
+  report.planned_bytes = static_cast<uint64_t>(memory.planned_bytes);
+  report.eval_rows = eval_data.rows();
   report.eval_rows_in_training = overlap.rows;
   HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, settings.out));
   HEW_RETURN_IF_ERROR(EndFolder(settings, identity, report));

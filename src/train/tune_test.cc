@@ -103,7 +103,8 @@ TEST_F(TuneTest, EachTechniqueLearnsTheSame) {
       EXPECT_NEAR(found->train_loss, expected->train_loss, 2e-2 * expected->train_loss) << technique;
     } else {
       EXPECT_EQ(Losses(std::string(technique)), Losses("all")) << technique;
-      EXPECT_EQ(File(std::string(technique), "adapter_model.safetensors"), File("all", "adapter_model.safetensors")) << technique;
+      EXPECT_EQ(File(std::string(technique), "adapter_model.safetensors"), File("all", "adapter_model.safetensors"))
+          << technique;
     }
   }
   EXPECT_THAT(File("all", "adapter_config.json"), HasSubstr("layers_to_transform"));
@@ -147,9 +148,10 @@ TEST_F(TuneTest, LearnsAndReports) {
   EXPECT_EQ(run["settings"]["rank"], 4);
   const auto json = ToJson(*report);
   for (const char* key : {"adapter", "steps", "train_loss", "eval_loss", "tokens_per_s", "useful_tokens", "seconds",
-                          "train_seconds", "peak_rss_bytes"}) {
+                          "train_seconds", "peak_rss_bytes", "planned_bytes"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
+  EXPECT_GT(report->planned_bytes, 0u);  // cli_test.py holds it to what a process takes
 }
 
 TEST_F(TuneTest, TheSameBitsForAnyNumberOfThreads) {
@@ -281,7 +283,8 @@ TEST_F(TuneTest, RunsThatCannotBeRightAreRefused) {
   };
   EXPECT_THAT(error([](auto& s) { s.targets = {"z_proj"}; }), HasSubstr("targets: expected all, q_proj"));
   EXPECT_THAT(error([](auto& s) { s.max_length = 1000; }), HasSubstr("max_length: expected at most 256"));
-  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }), AllOf(HasSubstr("memory: needs"), HasSubstr("has 1.0 MB"), HasSubstr("--memory")));
+  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }),
+              AllOf(HasSubstr("memory: needs"), HasSubstr("has 1.0 MB"), HasSubstr("--memory")));
   EXPECT_THAT(error([](auto& s) { s.lr = -1; }), HasSubstr("lr: expected a number above 0"));
   const std::string chat =
       WriteTestFile(folder_, "chat.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n");

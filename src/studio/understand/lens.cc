@@ -59,7 +59,7 @@ void ReadStream(const Engine& engine, const Stream& stream, const Take& take) {
   }
 }
 
-// One more than the tokens that stand before it in the order of LikeliestTokens.
+// One more than the tokens that stand before it in the order of TopTokens.
 int64_t RankOf(std::span<const float> logits, int32_t id) {
   const float own = logits[static_cast<size_t>(id)];
   int64_t rank = 1;
@@ -78,7 +78,7 @@ LensPosition ReadPosition(const Engine& engine, const Stream& stream, const Lens
     ReadStream(engine, last, [&](int64_t, std::span<const float> logits, double) { answer = ArgMax(logits); });
   }
   ReadStream(engine, stream, [&](int64_t row, std::span<const float> logits, double normalizer) {
-    at.rows.push_back({row, Spell(*engine.tokenizer, LikeliestTokens(logits, normalizer, options.k)),
+    at.rows.push_back({row, Spell(*engine.tokenizer, TopTokens(logits, static_cast<float>(normalizer), options.k)),
                        double{logits[static_cast<size_t>(answer)]} - normalizer, RankOf(logits, answer)});
   });
   at.answer = {answer, engine.tokenizer->TokenBytes(answer, true), at.rows.back().answer_logprob};

@@ -175,22 +175,21 @@ Result<WatchReport> WatchVersions(const Runtime& rt, const std::vector<std::stri
   WatchReport report;
   report.kind = "versions";
   report.prompts = options.prompts;
-  HEW_ASSIGN(const auto workspace, Workspace::Find());
+  HEW_ASSIGN(const auto workspace, Workspace::Find(options.from));
   Watcher watcher(rt, options, names.size());
   std::string base;
   OpenedModel opened;
   for (const auto& name : names) {
-    HEW_ASSIGN(const ModelRef ref, ResolveModel(name));
-    if (ref.path == base) {  // versions of one base: only the adapters change
-      opened.adapters.clear();
-      for (const auto& spec : ref.adapters) {
-        HEW_ASSIGN(const auto parsed, ParseAdapterSpec(spec));
-        HEW_ASSIGN(auto adapter, LoadAdapter(rt, parsed.first, *opened.model, parsed.second));
-        opened.adapters.push_back(std::make_unique<LoraAdapter>(std::move(adapter)));
-      }
-    } else {
-      HEW_ASSIGN(opened, OpenModel(rt, name, {}));
+    HEW_ASSIGN(const ModelRef ref, ResolveModel(name, options.from));
+    if (ref.path != base) {  // versions of one base: only the adapters change
+      HEW_ASSIGN(opened, OpenModel(rt, ref.path, {}));
       base = ref.path;
+    }
+    opened.adapters.clear();
+    for (const auto& spec : ref.adapters) {
+      HEW_ASSIGN(const auto parsed, ParseAdapterSpec(spec));
+      HEW_ASSIGN(auto adapter, LoadAdapter(rt, parsed.first, *opened.model, parsed.second));
+      opened.adapters.push_back(std::make_unique<LoraAdapter>(std::move(adapter)));
     }
     WatchPoint point{name, {}, {}, {}, {}};
     if (workspace && ref.version) {

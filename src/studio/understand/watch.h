@@ -18,6 +18,7 @@ struct WatchOptions {
   int64_t max_tokens = 0;            // of a greedy continuation; 0: none
   std::string base;                  // of a run that taught an adapter: instead of the one it names
   JinjaClock now;                    // for chat templates
+  std::string from = ".";            // where the workspace is looked for that versions are of
   std::function<void(size_t done, size_t all)> on_point;  // states asked so far; may be empty
   std::function<bool()> cancelled;                        // asked after each state: ends with what is done
 };
