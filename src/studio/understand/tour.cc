@@ -93,9 +93,9 @@ Result<WeightsLesson> Tour::Weights() const {
   lesson.layers = config.num_hidden_layers;
   lesson.hidden_size = config.hidden_size;
   lesson.vocab_size = config.vocab_size;
-  lesson.file_bytes = BytesOf(model_path_);
   lesson.type = NameOf(opened_.model->layers[0][Projection::kQ].type);
   HEW_ASSIGN(const Inspection inspection, Inspect(rt_, model_path_));
+  if (inspection.report["file_bytes"].is_number()) lesson.file_bytes = inspection.report["file_bytes"].get<uint64_t>();
   const Json explained = Explain(inspection);
   if (explained.is_object()) lesson.groups = explained["groups"];
   lesson.numbers = FirstNumbers(*opened_.model);
