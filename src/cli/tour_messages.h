@@ -144,14 +144,16 @@ inline constexpr Message kTourFactsAnswer = {"    {}\n      before:  {}\n      a
                                              "    {}\n      전:  {}\n      후:  {}{}\n\n"};
 inline constexpr Message kTourRight = {"   ✓", "   ✓"};
 inline constexpr Message kTourFactsThen = {
-    "The questions were worded as no example was. Sizes: the model {}, the adapter {}.\n"
+    "The questions were worded as no example was. Sizes: the model {}, the adapter {}; all weights\n"
+    "together moved by {:.1f}% of their size.\n"
     "Take the adapter off and the old answer is back, word for word: {}.\n"
     "The last question has nothing to do with the shop; small data can shift such answers, too,\n"
-    "so always look (hew test, and the gate in step 8). ",
-    "질문은 예시에 없던 말로 물었습니다. 크기는 모델 {}, 어댑터 {} 입니다.\n"
+    "so always look (hew test, and the gate in step 8).\n",
+    "질문은 예시에 없던 말로 물었습니다. 크기는 모델 {}, 어댑터 {} 이고, 가중치는 모두 합쳐 제\n"
+    "크기의 {:.1f}%만큼 움직였습니다.\n"
     "어댑터를 떼면 예전 답이 글자 그대로 돌아옵니다: {}.\n"
     "마지막 질문은 가게와 상관이 없습니다. 적은 자료로 가르치면 이런 답도 바뀔 수 있으니\n"
-    "늘 확인하세요 (hew test, 그리고 8번의 관문). "};
+    "늘 확인하세요 (hew test, 그리고 8번의 관문).\n"};
 inline constexpr Message kTourYes = {"yes", "네"};
 inline constexpr Message kTourNo = {"no", "아니요"};
 

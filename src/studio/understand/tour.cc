@@ -62,10 +62,14 @@ uint64_t BytesOf(const std::string& path) {
 Result<std::unique_ptr<Tour>> Tour::Open(const Runtime& rt, const std::string& model, TourLanguage language,
                                          const JinjaClock& now) {
   std::unique_ptr<Tour> tour(new Tour(rt, language, now));
-  HEW_ASSIGN(tour->opened_, OpenModel(rt, model, {}));
+  HEW_ASSIGN(const ModelRef ref, ResolveModel(model));
+  if (!ref.adapters.empty())
+    return BadInput("--model {}: expected a whole model, found a version with an adapter", model);
+  // Absolute, since one lesson works in another folder.
+  tour->model_path_ = fs::absolute(ref.path).lexically_normal().string();
+  HEW_ASSIGN(tour->opened_, OpenModel(rt, tour->model_path_, {}));
   HEW_RETURN_IF_ERROR(tour->opened_.Chat());
   HEW_ASSIGN(tour->engine_, tour->opened_.MakeEngine(rt));
-  tour->model_path_ = fs::absolute(tour->opened_.path).string();
   std::error_code error;
   std::string folder = (fs::temp_directory_path(error) / "hew-tour-XXXXXX").string();
   if (error || !::mkdtemp(folder.data())) return EnvironmentError("{}: cannot make a folder", folder);

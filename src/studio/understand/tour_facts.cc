@@ -23,10 +23,10 @@ TuneSettings Tour::FactSettings(const std::string& data, const std::string& out)
   s.base = model_path_;
   s.data = {data};
   s.out = out;
-  s.rank = 8;
+  s.rank = 4;
   s.lr = 2e-3;
   s.batch_size = 4;
-  s.epochs = 8;
+  s.epochs = 6;
   return s;
 }
 
