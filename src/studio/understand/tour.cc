@@ -17,10 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kNumbers = 8;        // shown of a matrix
-constexpr int64_t kAnswerTokens = 40;  // of an answer to a question
-constexpr int64_t kLineTokens = 24;    // enough for one line of the text
-constexpr int64_t kWordTokens = 8;     // enough for one word
+constexpr int64_t kNumbers = 8;      // shown of a matrix
+constexpr int64_t kLineTokens = 24;  // enough for one line of the text
+constexpr int64_t kWordTokens = 8;   // enough for one word
 constexpr int64_t kLearningSteps = 140;
 
 // The first numbers of a matrix of the first layer: the same place in every copy of a model.
@@ -87,7 +86,7 @@ Result<std::string> Tour::Ask(const OpenedModel& opened, const std::string& ques
   Json messages = Json::array();
   messages.push_back({{"role", "user"}, {"content", question}});
   HEW_ASSIGN(const auto ids, ChatPrompt(opened, messages, nullptr, now_));
-  return GreedyText(engine, ids, kAnswerTokens);
+  return GreedyText(engine, ids, kTourAnswerTokens);
 }
 
 Result<WeightsLesson> Tour::Weights() const {

@@ -15,6 +15,8 @@
 
 namespace hew {
 
+inline constexpr int64_t kTourAnswerTokens = 80;  // of an answer; a sentence of Korean takes some sixty
+
 // How a lesson that takes some seconds speaks while at work.
 struct TourHooks {
   std::function<void(const StepMetrics&)> on_step;  // of training; may be empty

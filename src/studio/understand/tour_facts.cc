@@ -23,10 +23,11 @@ TuneSettings Tour::FactSettings(const std::string& data, const std::string& out)
   s.base = model_path_;
   s.data = {data};
   s.out = out;
-  s.rank = 4;
+  s.rank = 8;
   s.lr = 2e-3;
   s.batch_size = 4;
-  s.epochs = 6;
+  s.epochs =
+      language_ == TourLanguage::kKorean ? 8 : 6;  // Korean falls into more tokens here, and is newer to the model
   return s;
 }
 
@@ -137,7 +138,7 @@ Result<VersionsLesson> Tour::Versions(const TourHooks& hooks) {
 
   GateOptions gate;
   gate.suite.now = now_;
-  gate.suite.max_tokens = 40;
+  gate.suite.max_tokens = kTourAnswerTokens;
   if (hooks.cancel) gate.suite.cancelled = [&] { return hooks.cancel->load(); };
   gate.measure_cost = false;
   HEW_ASSIGN(lesson.gate, RunGate(workspace, rt_, first, second, gate));
