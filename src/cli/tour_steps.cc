@@ -45,6 +45,11 @@ std::string Pieces(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) 
   return out;
 }
 
+std::string FirstSentence(const std::string& text) {
+  const size_t end = text.find('.');
+  return end == text.npos ? text : text.substr(0, end + 1);
+}
+
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
@@ -86,11 +91,11 @@ Result<Json> TourNext(const TourView& view) {
   const Engine& engine = view.tour.engine();
   const auto ids = PromptIds(*engine.tokenizer, kPrompt);
   HEW_ASSIGN(const auto next, NextWords(engine, ids, 8));
-  HEW_ASSIGN(const std::string text, GreedyText(engine, PromptIds(*engine.tokenizer, kBeginning), 20));
+  HEW_ASSIGN(const std::string text, GreedyText(engine, PromptIds(*engine.tokenizer, kBeginning), 24));
   if (Shows(view)) {
     view.context.Say(msg::kTourNextText, kPrompt);
     PrintNext(next);
-    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(text));
+    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(FirstSentence(text)));
     ByHand(view, fmt::format("hew next {} \"{}\"", view.model, kPrompt));
   }
   return Json{{"prompt", kPrompt}, {"next", ToJson(next)}, {"beginning", kBeginning}, {"text", text}};
