@@ -86,7 +86,7 @@ Result<std::string> Tour::Ask(const OpenedModel& opened, const std::string& ques
   Json messages = Json::array();
   messages.push_back({{"role", "user"}, {"content", question}});
   HEW_ASSIGN(const auto ids, ChatPrompt(opened, messages, nullptr, now_));
-  return GreedyText(engine, ids, kTourAnswerTokens);
+  return GreedyText(engine, ids, AnswerTokens());
 }
 
 Result<WeightsLesson> Tour::Weights() const {

@@ -15,8 +15,6 @@
 
 namespace hew {
 
-inline constexpr int64_t kTourAnswerTokens = 80;  // of an answer; a sentence of Korean takes some sixty
-
 // How a lesson that takes some seconds speaks while at work.
 struct TourHooks {
   std::function<void(const StepMetrics&)> on_step;  // of training; may be empty
@@ -116,6 +114,8 @@ class Tour {
 
  private:
   Tour(const Runtime& rt, TourLanguage language, const JinjaClock& now) : rt_(rt), language_(language), now_(now) {}
+  // Of an answer at most: one sentence. Korean falls into three times the tokens.
+  int64_t AnswerTokens() const { return language_ == TourLanguage::kKorean ? 72 : 32; }
   TuneSettings FactSettings(const std::string& data, const std::string& out) const;
   Result<TuneReport> RunTune(const TuneSettings& settings, const TourHooks& hooks) const;
 

@@ -26,8 +26,7 @@ TuneSettings Tour::FactSettings(const std::string& data, const std::string& out)
   s.rank = 8;
   s.lr = 2e-3;
   s.batch_size = 4;
-  s.epochs =
-      language_ == TourLanguage::kKorean ? 8 : 6;  // Korean falls into more tokens here, and is newer to the model
+  s.epochs = 5;
   return s;
 }
 
@@ -138,7 +137,7 @@ Result<VersionsLesson> Tour::Versions(const TourHooks& hooks) {
 
   GateOptions gate;
   gate.suite.now = now_;
-  gate.suite.max_tokens = kTourAnswerTokens;
+  gate.suite.max_tokens = AnswerTokens();
   if (hooks.cancel) gate.suite.cancelled = [&] { return hooks.cancel->load(); };
   gate.measure_cost = false;
   HEW_ASSIGN(lesson.gate, RunGate(workspace, rt_, first, second, gate));
