@@ -128,7 +128,7 @@ Result<VersionsLesson> Tour::Versions(const TourHooks& hooks) {
   mended.out = run + "/adapter";
   mended.lr = 5e-4;
   mended.batch_size = 4;
-  mended.epochs = 4;
+  mended.epochs = 3;
   HEW_ASSIGN(const auto fix_inputs, StoreInputs(workspace, mended, true));
   HEW_RETURN_IF_ERROR(RunTune(mended, hooks));
   HEW_ASSIGN(const int64_t second,
