@@ -13,7 +13,7 @@ namespace {
 Result<int> RunPretrain(CommandContext& context, const SettingFlags& options) {
   PretrainRequest request;
   HEW_ASSIGN(request.settings, GatherSettings(context, PretrainDefaults(), options));
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   if (!request.settings.base.empty()) {
     HEW_ASSIGN(request.settings.base, context.FindModel(request.settings.base));
   }

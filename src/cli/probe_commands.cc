@@ -25,7 +25,7 @@ Result<std::vector<int32_t>> ProbeIds(const OpenedModel& opened, const std::stri
 Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const TextOptions& text_options) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const std::string text, ReadTextOption(text_options));
   HEW_ASSIGN(const auto ids, ProbeIds(opened, text_options.ids, text));
@@ -39,6 +39,7 @@ Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const
     nlohmann::ordered_json report = {{"ids", ids}, {"logprobs", list}, {"perplexity", nullptr}};
     if (std::isfinite(perplexity)) report["perplexity"] = perplexity;
     context.PrintJson(report);
+    context.KeepPackedCopy(*opened.model);
     return kExitDone;
   }
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -50,13 +51,14 @@ Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const
     }
   }
   fmt::print("perplexity {:.3f} over {} tokens\n", perplexity, ids.size() - 1);
+  context.KeepPackedCopy(*opened.model);
   return kExitDone;
 }
 
 Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const std::string& text) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const auto ids, ProbeIds(opened, options.ids, text));
   HEW_ASSIGN(const auto next, NextTokens(engine, ids, options.k));
@@ -69,6 +71,7 @@ Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const 
                       {"probability", std::exp(token.logprob)}});
     }
     context.PrintJson({{"next", list}});
+    context.KeepPackedCopy(*opened.model);
     return kExitDone;
   }
   for (const auto& token : next) {
@@ -77,6 +80,7 @@ Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const 
     for (int i = 0; i < static_cast<int>(std::lround(probability * 40)); ++i) bar += "█";
     fmt::print("{:>6.2f}%  {:<18} {}\n", 100 * probability, Printable(opened.tokenizer->TokenBytes(token.id, true)), bar);
   }
+  context.KeepPackedCopy(*opened.model);
   return kExitDone;
 }
 

@@ -32,7 +32,7 @@ Result<int> RunTune(CommandContext& context, TuneFlags& options) {
   HEW_RETURN_IF_ERROR(FindWorkspace(&options, &run));
   options.complete = [&](TuneSettings* settings) { return PlanInWorkspace(options, settings, &run); };
   HEW_ASSIGN(request.settings, GatherSettings(context, TuneSettings(), options));
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(request.settings.base, context.FindModel(request.settings.base));
   HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, request.settings.base, {}, request.settings.chat_template));
   HEW_ASSIGN(request.now, context.Now());

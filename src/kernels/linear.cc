@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "kernels/cpu/linear_int8.h"
 #include "kernels/cpu/linear_kernels.h"
 
 namespace hew {
@@ -40,6 +41,28 @@ const LinearKernels& KernelsFor(const Runtime& rt) {
   if (rt.isa == Isa::kAvx2) return avx2::kLinearKernels;
 #endif
   return scalar::kLinearKernels;
+}
+
+// Null unless the run is one of int8 activations.
+const Int8Kernels* Int8For(const Runtime& rt) {
+  if (rt.precision != Precision::kInt8) return nullptr;
+#if defined(__x86_64__)
+  if (rt.isa == Isa::kAvx512) return &avx512_int8::kInt8Kernels;
+  if (rt.isa == Isa::kAvx2) return &avx2_int8::kInt8Kernels;
+#endif
+  return &scalar_int8::kInt8Kernels;
+}
+
+bool TakesInt8(const Int8Kernels* int8, const Weight& w) { return int8 != nullptr && HasInt8(FormatOf(w.type)); }
+
+// fn(term, whether its product is one of int8), those of int8 first: the order in which terms are added up.
+template <typename Fn>
+void ForTerms(const Int8Kernels* int8, std::span<const LinearTerm> terms, const Fn& fn) {
+  for (const bool quantised : {true, false}) {
+    for (const LinearTerm& t : terms) {
+      if (TakesInt8(int8, *t.w) == quantised) fn(t, quantised);
+    }
+  }
 }
 
 // Scratch of a thread, kept between calls and grown when needed. Contents are undefined.
@@ -78,6 +101,7 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // A matrix of activations as multiply reads it: strips of packed rows (or of packed columns, for outer products).
 struct Operand {
   ConstMatrixView x;
+  bool int8 = false;  // its strips are those of linear_int8.h, a step a group
   int64_t rows = 0;   // that come out of it: x's rows, or its columns
   int64_t steps = 0;
   int64_t strip_size = 0;     // 4-byte elements from strip to strip, slack included
@@ -88,7 +112,13 @@ struct Operand {
 
 // One product: outputs [rows, cols] from its operands, one after the other, and panels of 32 columns of the other side.
 struct Product {
-  std::vector<size_t> operands;  // indices; their steps follow each other in a panel
+  struct Int8 {
+    size_t operand;
+    TileFormat format;
+  };
+  std::vector<Int8> int8;        // added up first
+  std::vector<size_t> operands;  // indices; their steps follow each other in a panel, after what int8 has of it
+  int64_t int8_words = 0, panel_words = 0;
   bool after = false;            // reads what products before it write
   int64_t cols = 0;
   std::function<void(int64_t panel, uint32_t* out)> pack_panel;
@@ -98,12 +128,12 @@ struct Product {
 using PackStrip = std::function<void(const Operand& operand, int64_t row, int count, uint32_t* strip)>;
 
 // The operand that reads `x`; each matrix is packed once, however many products and terms read it.
-size_t OperandOf(ConstMatrixView x, int64_t steps, std::vector<Operand>* operands) {
+size_t OperandOf(ConstMatrixView x, bool int8, int group, std::vector<Operand>* operands) {
   for (size_t i = 0; i < operands->size(); ++i) {
     const ConstMatrixView& o = (*operands)[i].x;
-    if (o.data == x.data && o.dtype == x.dtype && o.cols == x.cols && o.stride == x.stride) return i;
+    if (o.data == x.data && o.dtype == x.dtype && o.cols == x.cols && o.stride == x.stride && (*operands)[i].int8 == int8) return i;
   }
-  operands->push_back({x, x.rows, steps});
+  operands->push_back({x, int8, x.rows, CeilDiv(x.cols, int8 ? kInt8Group : group)});
   return operands->size() - 1;
 }
 
@@ -130,6 +160,7 @@ std::vector<Stage> StagesOf(std::span<const Product> products) {
     stage.first_operand = packed;
     for (end = begin; end < products.size() && (end == begin || !products[end].after); ++end) {
       for (const size_t i : products[end].operands) packed = std::max(packed, i + 1);
+      for (const auto& p : products[end].int8) packed = std::max(packed, p.operand + 1);
       stage.first_panel.push_back(stage.first_panel.back() + CeilDiv(products[end].cols, kPanelCols));
     }
     stage.products = products.subspan(begin, end - begin);
@@ -143,7 +174,8 @@ std::vector<Stage> StagesOf(std::span<const Product> products) {
 void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vector<Operand>& operands) {
   int64_t size = 0;
   for (Operand& o : operands) {
-    o.strip_size = CeilDiv(o.steps, kStripSteps) * kStripSteps * kernels.strip_rows + kStripSlack;
+    o.strip_size = o.int8 ? o.steps * kInt8RowWords * kernels.strip_rows
+                          : CeilDiv(o.steps, kStripSteps) * kStripSteps * kernels.strip_rows + kStripSlack;
     size += o.strip_size * block_strips;
   }
   uint32_t* memory = activation_scratch.Take(size);
@@ -155,7 +187,7 @@ void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vect
 
 // The strips of a stage's new operands are packed; then each task packs one panel and multiplies it with (a part of) the strips.
 // With few panels the strips are cut too, so that every thread has work; a panel is then packed more than once.
-void RunStage(const Runtime& rt, const LinearKernels& kernels, const Stage& stage, const std::vector<Operand>& operands,
+void RunStage(const Runtime& rt, const LinearKernels& kernels, const Int8Kernels* int8, const Stage& stage, const std::vector<Operand>& operands,
               const StripBlock& block, const PackStrip& pack_strip) {
   const int64_t strip_rows = kernels.strip_rows, panels = stage.first_panel.back(), threads = rt.pool->threads();
   const auto rows_of = [&](const Operand& o, int64_t s) {
@@ -176,25 +208,32 @@ void RunStage(const Runtime& rt, const LinearKernels& kernels, const Stage& stag
     const auto next = std::upper_bound(stage.first_panel.begin(), stage.first_panel.end(), task / parts);
     const Product& p = stage.products[static_cast<size_t>(next - stage.first_panel.begin() - 1)];
     const int64_t panel = task / parts - *(next - 1), part = task % parts;
-    const Operand& first = operands[p.operands[0]];
+    const Operand& first = operands[p.int8.empty() ? p.operands[0] : p.int8[0].operand];
     const int64_t strips = block.strips(first.rows, strip_rows), begin = strips * part / parts, end = strips * (part + 1) / parts;
     if (begin == end) return;
-    int64_t steps = 0;
-    for (const size_t i : p.operands) steps += operands[i].steps;
-    uint32_t* weights = panel_scratch.Take(steps * kPanelCols + kPackSlack);
+    uint32_t* weights = panel_scratch.Take(p.panel_words + kPackSlack);
     p.pack_panel(panel, weights);
     const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, p.cols - panel * kPanelCols));
     LinearStrip pieces[kMostOperands];
+    alignas(64) float sums[kInt8MostStripRows * kPanelCols];
     for (int64_t s = begin; s < end; ++s) {
       int count = 0;
       for (const size_t i : p.operands) pieces[count++] = {operands[i].strip(s), operands[i].steps};
-      kernels.multiply(pieces, count, weights, rows_of(first, s), cols, At(p.out, (block.first + s) * strip_rows, panel * kPanelCols));
+      const int rows = rows_of(first, s);
+      if (!p.int8.empty()) std::fill_n(sums, strip_rows * kPanelCols, 0.0f);
+      const uint32_t* codes = weights;
+      for (const auto& [i, format] : p.int8) {
+        int8->multiply(format, operands[i].strip(s), codes, operands[i].x.cols, rows, sums);
+        codes += operands[i].steps * Int8PanelWords(format);
+      }
+      kernels.multiply(pieces, count, codes, p.int8.empty() ? nullptr : sums, rows, cols,
+                       At(p.out, (block.first + s) * strip_rows, panel * kPanelCols));
     }
   });
 }
 
 // Rows are taken in blocks of at most `block_rows`; a block goes through all stages.
-void Multiply(const Runtime& rt, const LinearKernels& kernels, int64_t block_rows, std::vector<Operand>& operands,
+void Multiply(const Runtime& rt, const LinearKernels& kernels, const Int8Kernels* int8, int64_t block_rows, std::vector<Operand>& operands,
               std::span<const Product> products, const PackStrip& pack_strip) {
   int64_t rows = 0;
   for (const Operand& o : operands) rows = std::max(rows, o.rows);
@@ -203,43 +242,57 @@ void Multiply(const Runtime& rt, const LinearKernels& kernels, int64_t block_row
   PlaceOperands(kernels, block_strips, operands);
   const std::vector<Stage> stages = StagesOf(products);
   for (int64_t first = 0; first < all_strips; first += block_strips) {
-    for (const Stage& stage : stages) RunStage(rt, kernels, stage, operands, {first, block_strips}, pack_strip);
+    for (const Stage& stage : stages) RunStage(rt, kernels, int8, stage, operands, {first, block_strips}, pack_strip);
   }
 }
 
-PackStrip RowPacker(const LinearKernels& kernels) {
-  return [&kernels](const Operand& o, int64_t row, int count, uint32_t* strip) {
-    kernels.pack_rows(InputOf(o.x, row), count, o.x.cols, strip);
+PackStrip RowPacker(const LinearKernels& kernels, const Int8Kernels* int8 = nullptr) {
+  return [&kernels, int8](const Operand& o, int64_t row, int count, uint32_t* strip) {
+    (o.int8 ? int8->pack_rows : kernels.pack_rows)(InputOf(o.x, row), count, o.x.cols, strip);
   };
 }
 
 // A product without its pack_panel, which differs between the forward pass and the gradient.
-Product ProductOf(const LinearKernels& kernels, const LinearProduct& p, std::vector<Operand>* operands) {
+Product ProductOf(const LinearKernels& kernels, const Int8Kernels* int8, const LinearProduct& p, std::vector<Operand>* operands) {
   HEW_CHECK(p.terms.size() <= kMostOperands);
   Product product;
   product.after = p.after;
   product.cols = p.y.cols;
   product.out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
-  for (const LinearTerm& t : p.terms) product.operands.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), operands));
+  ForTerms(int8, p.terms, [&](const LinearTerm& t, bool quantised) {
+    const size_t i = OperandOf(t.x, quantised, kernels.group, operands);
+    const int64_t steps = (*operands)[i].steps;
+    if (quantised) {
+      product.int8.push_back({i, FormatOf(t.w->type)});
+      product.int8_words += steps * Int8PanelWords(FormatOf(t.w->type));
+    } else {
+      product.operands.push_back(i);
+      product.panel_words += steps * kPanelCols;
+    }
+  });
+  product.panel_words += product.int8_words;
   return product;
 }
 
 void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
+  const Int8Kernels* int8 = Int8For(rt);
   std::vector<Operand> operands;
   std::vector<Product> packed;
   for (const LinearProduct& p : products) {
-    packed.push_back(ProductOf(kernels, p, &operands));
-    packed.back().pack_panel = [&kernels, terms = p.terms](int64_t panel, uint32_t* weights) {
-      for (const LinearTerm& t : terms) {
+    packed.push_back(ProductOf(kernels, int8, p, &operands));
+    packed.back().pack_panel = [&kernels, int8, terms = p.terms](int64_t panel, uint32_t* weights) {
+      ForTerms(int8, terms, [&](const LinearTerm& t, bool quantised) {
+        const TileFormat format = FormatOf(t.w->type);
         for (int half = 0; half < 2; ++half) {
           const int64_t tile = panel * 2 + half;
-          if (tile < t.w->tiles()) kernels.pack_tile(FormatOf(t.w->type), TileOf(*t.w, tile), t.w->cols, half, weights);
+          if (tile >= t.w->tiles()) continue;
+          (quantised ? int8->pack_tile : kernels.pack_tile)(format, TileOf(*t.w, tile), t.w->cols, half, weights);
         }
-        weights += CeilDiv(t.w->cols, kernels.group) * kPanelCols;
-      }
+        weights += quantised ? t.w->cols / kInt8Group * Int8PanelWords(format) : CeilDiv(t.w->cols, kernels.group) * kPanelCols;
+      });
     };
   }
-  Multiply(rt, kernels, kBlockRows, operands, packed, RowPacker(kernels));
+  Multiply(rt, kernels, int8, kBlockRows, operands, packed, RowPacker(kernels, int8));
 }
 
 // ---- few rows ----
@@ -247,15 +300,15 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
 // Converted rows of every term of every product; a matrix that several read is converted once.
 class ConvertedRows {
  public:
-  ConvertedRows(const LinearKernels& kernels, std::span<const LinearProduct> products, int64_t rows) {
+  ConvertedRows(const LinearKernels& kernels, const Int8Kernels* int8, std::span<const LinearProduct> products, int64_t rows) {
     int64_t size = 0;
     for (const LinearProduct& p : products) {
       for (const LinearTerm& t : p.terms) {
         const size_t known = operands_.size();
-        terms_.push_back(OperandOf(t.x, CeilDiv(t.x.cols, kernels.group), &operands_));
+        terms_.push_back(OperandOf(t.x, TakesInt8(int8, *t.w), kernels.group, &operands_));
         if (operands_.size() == known) continue;
         Operand& o = operands_.back();
-        o.strip_size = CeilDiv(o.steps, kStripSteps) * kStripSteps;
+        o.strip_size = o.int8 ? o.steps * kInt8RowWords : CeilDiv(o.steps, kStripSteps) * kStripSteps;
         size += o.strip_size * rows;
       }
     }
@@ -263,7 +316,8 @@ class ConvertedRows {
     for (Operand& o : operands_) {
       o.packed = memory;
       memory += o.strip_size * rows;
-      for (int64_t r = 0; r < rows; ++r) kernels.convert_row(InputOf(o.x, r), o.x.cols, o.strip(r));
+      const auto convert = o.int8 ? int8->quantise_row : kernels.convert_row;
+      for (int64_t r = 0; r < rows; ++r) convert(InputOf(o.x, r), o.x.cols, o.strip(r));
     }
   }
   const Operand& of_term(size_t term) const { return operands_[terms_[term]]; }  // counted over all products
@@ -274,17 +328,17 @@ class ConvertedRows {
 };
 
 // Pair `pair` of the tiles [begin, end) of a product, whose first `half` are one stream of memory and the rest another.
-void MultiplyTiles(const LinearKernels& kernels, const LinearProduct& p, const ConvertedRows& x, size_t first_term, int64_t begin,
+void MultiplyTiles(const LinearKernels& kernels, const Int8Kernels* int8, const LinearProduct& p, const ConvertedRows& x, size_t first_term, int64_t begin,
                    int64_t half, int64_t pair, int64_t end) {
   const int64_t rows = p.y.rows, tiles[kFewTiles] = {begin + pair, begin + half + pair};
   const int count = tiles[1] < end ? 2 : 1;
   alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
-  for (size_t i = 0; i < p.terms.size(); ++i) {
-    const Weight& w = *p.terms[i].w;
-    const Operand& o = x.of_term(first_term + i);
-    const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * w.tile_bytes;
-    kernels.multiply_few(FormatOf(w.type), TileOf(w, tiles[0]), distance, w.cols, o.packed, o.strip_size, static_cast<int>(rows), sums);
-  }
+  ForTerms(int8, p.terms, [&](const LinearTerm& t, bool quantised) {
+    const Operand& o = x.of_term(first_term + static_cast<size_t>(&t - p.terms.data()));
+    const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * t.w->tile_bytes;
+    const auto multiply = quantised ? int8->multiply_few : kernels.multiply_few;
+    multiply(FormatOf(t.w->type), TileOf(*t.w, tiles[0]), distance, t.w->cols, o.packed, o.strip_size, static_cast<int>(rows), sums);
+  });
   const LinearOutput out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
   for (int64_t r = 0; r < rows; ++r) {
     for (int t = 0; t < count; ++t) {
@@ -297,7 +351,8 @@ void MultiplyTiles(const LinearKernels& kernels, const LinearProduct& p, const C
 // Each thread begins with a run of neighbouring tiles of every product, so that it reads memory in long streams, and takes
 // from the others' runs when it is through: what a tile gives does not depend on who makes it.
 void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
-  const ConvertedRows x(kernels, products, products[0].y.rows);
+  const Int8Kernels* int8 = Int8For(rt);
+  const ConvertedRows x(kernels, int8, products, products[0].y.rows);
   struct Run {
     const LinearProduct* product;
     size_t first_term;
@@ -327,7 +382,7 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
       for (int64_t piece; (piece = next[owner].fetch_add(1, std::memory_order_relaxed)) < pieces[owner];) {
         while (run + 1 < runs[owner].size() && runs[owner][run + 1].pieces_before <= piece) ++run;
         const Run& r = runs[owner][run];
-        MultiplyTiles(kernels, *r.product, x, r.first_term, r.begin, r.half, piece - r.pieces_before, r.end);
+        MultiplyTiles(kernels, int8, *r.product, x, r.first_term, r.begin, r.half, piece - r.pieces_before, r.end);
       }
     }
   });
@@ -367,7 +422,7 @@ void LinearInputGradientAll(const Runtime& rt, std::span<const LinearProduct> pr
   for (const LinearProduct& p : products) {
     HEW_CHECK(!p.terms.empty() && p.y.rows == products[0].y.rows && p.bias == nullptr);
     for (const LinearTerm& t : p.terms) HEW_CHECK(t.x.rows == p.y.rows && t.w->cols == p.y.cols && t.x.cols == t.w->rows);
-    packed.push_back(ProductOf(kernels, p, &operands));
+    packed.push_back(ProductOf(kernels, nullptr, p, &operands));
     packed.back().pack_panel = [&kernels, terms = p.terms](int64_t panel, uint32_t* weights) {
       for (const LinearTerm& t : terms) {
         for (int64_t tile = 0; tile < t.w->tiles(); ++tile) {
@@ -378,7 +433,7 @@ void LinearInputGradientAll(const Runtime& rt, std::span<const LinearProduct> pr
       }
     };
   }
-  if (products[0].y.rows > 0) Multiply(rt, kernels, kBlockRows, operands, packed, RowPacker(kernels));
+  if (products[0].y.rows > 0) Multiply(rt, kernels, nullptr, kBlockRows, operands, packed, RowPacker(kernels));
 }
 
 void LinearInputGradient(const Runtime& rt, std::span<const LinearTerm> terms, MatrixView d_x, bool accumulate) {
@@ -397,6 +452,7 @@ void OuterProductGradientAll(const Runtime& rt, std::span<const OuterProduct> pr
     rows = std::max(rows, p.a.cols);
     Product product;
     product.operands = {operands.size()};
+    product.panel_words = CeilDiv(p.a.rows, kernels.group) * kPanelCols;
     product.cols = p.b.cols;
     product.out = OutputOf(p.c, nullptr, p.scale, p.accumulate);
     product.pack_panel = [&kernels, b = p.b](int64_t panel, uint32_t* out) {
@@ -404,10 +460,10 @@ void OuterProductGradientAll(const Runtime& rt, std::span<const OuterProduct> pr
       kernels.pack_columns(InputOf(b, 0, col), b.rows, b.cols - col, kPanelCols, out);
     };
     packed.push_back(std::move(product));
-    operands.push_back({p.a, p.a.cols, CeilDiv(p.a.rows, kernels.group)});
+    operands.push_back({p.a, false, p.a.cols, CeilDiv(p.a.rows, kernels.group)});
   }
   if (packed.empty()) return;
-  Multiply(rt, kernels, rows, operands, packed, [&](const Operand& o, int64_t row, int, uint32_t* strip) {
+  Multiply(rt, kernels, nullptr, rows, operands, packed, [&](const Operand& o, int64_t row, int, uint32_t* strip) {
     kernels.pack_columns(InputOf(o.x, 0, row), o.x.rows, o.x.cols - row, kernels.strip_rows, strip);
   });
 }

@@ -39,7 +39,7 @@ RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings) 
     if (spec.identity) identity[std::string(spec.name)] = json[std::string(spec.name)];
   }
   identity["isa"] = NameOf(rt.isa);
-  identity["precision"] = rt.precision == Precision::kFp32 ? "fp32" : "default";
+  identity["precision"] = NameOf(rt.precision);
   return identity;
 }
 

@@ -100,7 +100,7 @@ Status SetProgram(Version* version, const Runtime& rt) {
   version->program = kHewVersion;
   HEW_ASSIGN(version->program_digest, Sha256OfFile("/proc/self/exe"));
   version->isa = NameOf(rt.isa);
-  version->precision = rt.precision == Precision::kFp32 ? "fp32" : "default";
+  version->precision = NameOf(rt.precision);
   return {};
 }
 
