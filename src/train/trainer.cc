@@ -66,6 +66,7 @@ Result<bool> Trainer::Resume() {
 }
 
 Status Trainer::OpenMetrics() {
+  if (metrics_) return {};
   const std::string path = plan_.folder + "/" + kMetricsFile;
   metrics_ = std::fopen(path.c_str(), "ab");
   if (!metrics_) return EnvironmentError("{}: cannot open: {}", path, std::strerror(errno));
@@ -90,11 +91,25 @@ Status Trainer::WriteMetrics(const nlohmann::ordered_json& line) {
 }
 
 Status Trainer::Run() {
+  HEW_RETURN_IF_ERROR(StepsTo(plan_.schedule.total_steps));
+  if (!state_.best_parameters.empty()) {
+    learner_->parameters() = state_.best_parameters;
+    learner_->Pack();
+  }
+  return {};
+}
+
+Status Trainer::RunTo(int64_t step) {
+  HEW_RETURN_IF_ERROR(StepsTo(step));
+  return Save();
+}
+
+Status Trainer::StepsTo(int64_t step) {
   HEW_RETURN_IF_ERROR(OpenMetrics());
   progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, hooks_.quiet);
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;
-  while ((state_.eval_pending || state_.optimizer.step < plan_.schedule.total_steps) && !stopped_early()) {
+  while ((state_.eval_pending || state_.optimizer.step < step) && !stopped_early()) {
     if (cancelled()) return Cancel();
     if (state_.eval_pending) {
       HEW_RETURN_IF_ERROR(Evaluate());
@@ -107,10 +122,6 @@ Status Trainer::Run() {
     if (!state_.eval_pending && SaveIsDue()) HEW_RETURN_IF_ERROR(Save());
   }
   progress_.reset();
-  if (!state_.best_parameters.empty()) {
-    learner_->parameters() = state_.best_parameters;
-    learner_->Pack();
-  }
   return {};
 }
 
@@ -233,16 +244,22 @@ bool Trainer::EvaluationIsDue() const {
                                   : state_.cursor == epoch_steps_;
 }
 
-Status Trainer::Evaluate() {
-  const double start = Now();
+std::optional<double> Trainer::EvalLoss() {
   LossSum sum;
   for (const auto& batch : eval_) {
-    if (cancelled()) return {};  // still pending: a resumed run makes it again
+    if (cancelled()) return std::nullopt;
     const LossSum part = learner_->LossOf(batch);
     sum.loss += part.loss;
     sum.weight += part.weight;
   }
-  const double loss = sum.loss / sum.weight;
+  return sum.loss / sum.weight;
+}
+
+Status Trainer::Evaluate() {
+  const double start = Now();
+  const std::optional<double> found = EvalLoss();
+  if (!found) return {};  // still pending: a resumed run makes it again
+  const double loss = *found;
   state_.eval_seconds += Now() - start;
   state_.last_eval = loss;
   const bool better = std::isfinite(loss) && (!state_.best_eval || loss < *state_.best_eval);

@@ -122,16 +122,12 @@ bool KeepsFrozen(const TuneRequest& request, const LoraAdapter& adapter, const D
   return static_cast<int64_t>(train.counts.tokens) * request.model->config.hidden_size * 4 <= kFrozenBytes;
 }
 
-Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval,
-                               int64_t micro_tokens) {
+RunIdentity IdentityOf(const Runtime& rt, const TuneRequest& request, const TuneInputs& inputs, int64_t micro_tokens) {
   RunIdentity identity = IdentityOfSettings(rt, request.settings);
   identity["micro_tokens"] = micro_tokens;
-  identity["data"] = train.Digest();
-  identity["eval_data"] = eval ? eval->Digest() : "";
-  identity["base"] = "";
-  if (!request.model->source_path.empty()) {
-    HEW_ASSIGN(identity["base"], DigestOfModel(request.model->source_path));
-  }
+  identity["data"] = inputs.train_digest;
+  identity["eval_data"] = inputs.eval_digest;
+  identity["base"] = inputs.base_digest;
   return identity;
 }
 
@@ -160,63 +156,102 @@ void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan&
 
 }  // namespace
 
-Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
+Result<TuneInputs> ReadTuneInputs(const TuneRequest& request) {
   const auto& settings = request.settings;
-  HEW_RETURN_IF_ERROR(CheckSettings(settings));
-  HEW_RETURN_IF_ERROR(BeginFolder(settings.out, request.resume));
-
-  HEW_ASSIGN(const Dataset train, ReadDataset(settings.data, DataOptions(request)));
-  SayCounts(request, train, "data");
-  Dataset eval_data;
-  const Dataset* eval = nullptr;
-  Overlap overlap;
+  TuneInputs inputs;
+  HEW_ASSIGN(inputs.train, ReadDataset(settings.data, DataOptions(request)));
+  SayCounts(request, inputs.train, "data");
   if (!settings.eval_data.empty()) {
-    HEW_ASSIGN(eval_data, ReadDataset(settings.eval_data, DataOptions(request)));
-    eval = &eval_data;
-    SayCounts(request, eval_data, "eval_data");
-    overlap = FindOverlap(train, eval_data);
-    if (overlap.rows > 0) {
+    HEW_ASSIGN(inputs.eval, ReadDataset(settings.eval_data, DataOptions(request)));
+    SayCounts(request, inputs.eval, "eval_data");
+    inputs.overlap = FindOverlap(inputs.train, inputs.eval);
+    if (inputs.overlap.rows > 0) {
       request.Say(
           fmt::format("eval_data: {} rows ask what the training data also asks ({}): the loss on them says little",
-                      overlap.rows, overlap.first));
+                      inputs.overlap.rows, inputs.overlap.first));
     }
+    inputs.eval_digest = inputs.eval.Digest();
   }
+  inputs.train_digest = inputs.train.Digest();
+  if (!request.model->source_path.empty()) {
+    HEW_ASSIGN(inputs.base_digest, DigestOfModel(request.model->source_path));
+  }
+  return inputs;
+}
 
-  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, request));
+struct TuneRun::State {
+  Runtime rt;
+  TuneRequest request;
+  const TuneInputs& inputs;
+  LoraAdapter adapter;
+  StepPlan steps;
+  PackOptions packing;
+  RunIdentity identity;
+  std::unique_ptr<StepSource> source;
+  std::unique_ptr<Learner> learner;
+  std::unique_ptr<Trainer> trainer;
+};
+
+TuneRun::TuneRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TuneRun::TuneRun(TuneRun&&) noexcept = default;
+TuneRun::~TuneRun() = default;
+Trainer& TuneRun::trainer() { return *state_->trainer; }
+
+Result<TuneRun> TuneRun::Begin(const Runtime& rt, TuneRequest asked, const TuneInputs& inputs, bool show_example) {
+  HEW_RETURN_IF_ERROR(BeginFolder(asked.settings.out, asked.resume));
+  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, asked));
+  auto state = std::make_unique<State>(State{rt, std::move(asked), inputs, std::move(adapter), {}, {}, {}, {}, {}, {}});
+  const TuneRequest& request = state->request;
+  const TuneSettings& settings = request.settings;
+  const bool evaluates = !settings.eval_data.empty();
   TrainPlan plan;
   plan.folder = settings.out;
-  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
-                settings.batch_tokens * settings.grad_accum};
+  state->steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
+                  settings.batch_tokens * settings.grad_accum};
   TrainingTechniques techniques = TechniquesOf(settings);
-  PackOptions packing;
-  HEW_ASSIGN(packing.micro_tokens, MicroTokens(rt, request, adapter, std::max(train.counts.longest, eval_data.counts.longest),
-                                               &techniques));
+  PackOptions& packing = state->packing;
+  HEW_ASSIGN(packing.micro_tokens, MicroTokens(rt, request, state->adapter,
+                                               std::max(inputs.train.counts.longest, inputs.eval.counts.longest), &techniques));
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
-  const auto source = MakeExampleSource(train, steps, packing);
-  const int64_t total = TotalSteps(settings, source.get());
+  state->source = MakeExampleSource(inputs.train, state->steps, packing);
+  const int64_t total = TotalSteps(settings, state->source.get());
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
   HEW_ASSIGN(plan.save_every, ParseSaveEvery(settings.save_every));
-  HEW_ASSIGN(plan.identity, IdentityOf(rt, request, train, eval, packing.micro_tokens));
-  const RunIdentity identity = plan.identity;
+  plan.identity = state->identity = IdentityOf(rt, request, inputs, packing.micro_tokens);
   if (!request.quiet) plan.peak_gflops = MeasureProductPeak(rt);
 
-  ShowFirst(request, train, steps);
-  request.Say(fmt::format("{} steps, {} trainable numbers", total, adapter.parameters.size()));
+  if (show_example) ShowFirst(request, inputs.train, state->steps);
+  request.Say(fmt::format("{} steps, {} trainable numbers", total, state->adapter.parameters.size()));
   std::vector<PackedBatch> eval_batches;
-  if (eval) {
-    HEW_ASSIGN(eval_batches, MakeExampleSource(*eval, steps, packing)->All());
+  if (evaluates) {
+    HEW_ASSIGN(eval_batches, MakeExampleSource(inputs.eval, state->steps, packing)->All());
   }
-  const auto learner = MakeLoraLearner(rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
-                                       KeepsFrozen(request, adapter, train), &adapter);
-  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, request, request.resume, std::move(plan), source.get(),
-                                            std::move(eval_batches), learner.get()));
-  report.data = train.counts;
-  report.eval_rows = static_cast<int64_t>(eval_data.examples.size());
-  report.eval_rows_in_training = overlap.rows;
-  HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, settings.out));
-  HEW_RETURN_IF_ERROR(EndFolder(settings, identity, report));
+  state->learner = MakeLoraLearner(state->rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
+                                   KeepsFrozen(request, state->adapter, inputs.train), &state->adapter);
+  HEW_ASSIGN(state->trainer, BeginTraining(state->rt, settings, request, request.resume, std::move(plan), state->source.get(),
+                                           std::move(eval_batches), state->learner.get()));
+  return TuneRun(std::move(state));
+}
+
+Result<TuneReport> TuneRun::Finish() {
+  State& s = *state_;
+  HEW_RETURN_IF_ERROR(s.trainer->Run());
+  TuneReport report = s.trainer->Report();
+  report.data = s.inputs.train.counts;
+  report.eval_rows = static_cast<int64_t>(s.inputs.eval.examples.size());
+  report.eval_rows_in_training = s.inputs.overlap.rows;
+  HEW_RETURN_IF_ERROR(SavePeftAdapter(s.adapter, *s.request.model, s.request.settings.out));
+  HEW_RETURN_IF_ERROR(EndFolder(s.request.settings, s.identity, report));
   return report;
+}
+
+Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
+  HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
+  HEW_RETURN_IF_ERROR(BeginFolder(request.settings.out, request.resume));
+  HEW_ASSIGN(const TuneInputs inputs, ReadTuneInputs(request));
+  HEW_ASSIGN(TuneRun run, TuneRun::Begin(rt, request, inputs, true));
+  return run.Finish();
 }
 
 }  // namespace hew

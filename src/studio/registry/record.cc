@@ -126,6 +126,7 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
   if (const auto identity = run.find("identity"); identity != run.end() && identity->contains("micro_tokens")) {
     version.recipe["micro_tokens"] = (*identity)["micro_tokens"];
   }
+  if (const auto sweep = run.find("sweep"); sweep != run.end()) version.recipe["sweep"] = *sweep;  // out of which it was chosen
 
   version.data = record.inputs;
   HEW_ASSIGN(version.files,
