@@ -56,7 +56,7 @@ class Usage(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as data:
             for command in (("tune", "--base", "absent.gguf"), ("pretrain",)):
                 done = hew(*command, "--data", data.name, "--out", data.name + ".out", "--precision", "int8")
-                self.assert_refused(done, "--precision", "where a model learns", "int8")
+                self.assert_refused(done, "--precision", "where gradients are taken", "int8")
 
     def test_types_and_sizes_that_there_are_not(self):
         self.assert_refused(hew("quantize", "absent.gguf", "out.gguf", "--type", "Q4"), "--type", "Q4_K_M", "'Q4'")
@@ -268,6 +268,8 @@ class Loop(unittest.TestCase):
         tuned = report(*self.tune_args("adapter", "--epochs", 6))
         self.assertEqual(tuned["steps"], 24)
         self.assertGreater(tuned["useful_tokens"], 0)
+        self.assertLessEqual(tuned["peak_rss_bytes"], tuned["planned_bytes"])
+        self.assertLess(tuned["planned_bytes"], 1.2 * tuned["peak_rss_bytes"])
         rows = [json.loads(line) for line in (self.path / "train.jsonl").read_text().splitlines()]
         suite = self.path / "suite.jsonl"
         suite.write_text("\n".join(json.dumps({"id": str(i), **row}) for i, row in enumerate(rows)))

@@ -107,6 +107,12 @@ class Loop(Workspace):
         self.assertGreater(six_cases.get("cases_missing", 1), 0)
         gate = self.hew("gate", "v2", "--vs", "v1", status=None)
         self.assertIn(gate.returncode, (1, 4), gate.stderr)
+        for line in self.report("gate", "v2", "--vs", "v1", "--no-cost", status=None)["lines"]:
+            self.assertIn(line["measured"], gate.stdout)
+            self.assertIn(line["rule"], gate.stdout)
+        korean = self.hew("gate", "v2", "--vs", "v1", "--no-cost", "--lang", "ko", status=None).stdout
+        for words in ("따로 둔 표현의 90% 이상", "95% 구간", "토큰당", "구간의 아래 끝이 -1점 초과"):
+            self.assertIn(words, korean)
         # What changed.
         diff = self.report("diff", "v1", "v2")
         self.assertGreater(diff["rows"]["added"], 3)
@@ -124,6 +130,13 @@ class Loop(Workspace):
         self.assertEqual(merged["version"], "v3")
         answers = [self.report("chat", v, "-m", "Can I get my money back?", "--temperature", 0)["text"] for v in ("v1", "v3")]
         self.assertEqual(answers[0], answers[1])
+        # The same fix as preference pairs.
+        ranked = self.report("fix", "--tag", "mia", "--parent", "v1", "--method", "orpo", "--epochs", 2, "--no-gate")
+        self.assertEqual((ranked["version"], ranked["replayed_rows"]), ("v4", 0))
+        shown = self.report("show", "v4")
+        self.assertEqual((shown["recipe"]["method"], shown["recipe"]["lr"]), ("orpo", 5e-5))
+        self.assertIn("rewards/margins", shown["metrics"])
+        self.assertTrue(self.report("rebuild", "v4")["same"])
         self.assertIn("lora_A", self.report("inspect", "v1")["tensors"][0]["name"])
         why = self.report("why", "v1", "--case", "q0", "--suite", "suite", "-k", 3)
         for tier in ("words_bm25", "words_cosine", "gradients"):

@@ -1,3 +1,4 @@
 #include "cli/cli.h"
+#include "http/serve.h"
 
-int main(int argc, char** argv) { return hew::RunCli(argc, argv); }
+int main(int argc, char** argv) { return hew::RunCli(argc, argv, hew::Serve); }

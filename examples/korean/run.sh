@@ -3,7 +3,7 @@
 # Usage: examples/korean/run.sh [HEW] [FOLDER]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-hew=${1:-build/release/hew}
+hew=${1:-build/release/bin/hew}
 out=${2:-korean-model}
 mkdir -p "$out"
 python3 "$here/make_corpus.py" > "$out/corpus.txt"

@@ -35,7 +35,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
 
 }  // namespace
 
-int RunCli(int argc, char** argv) {
+int RunCli(int argc, char** argv, const ServeFunction& serve) {
   CommandContext context;
   CLI::App app{"Hew carves language models: take an open one, teach it, test it, merge it, on this machine.", "hew"};
   app.require_subcommand(1);
@@ -58,6 +58,12 @@ int RunCli(int argc, char** argv) {
   AddFixCommands(app, context);
   AddWhyCommand(app, context);
   AddMaintenanceCommands(app, context);
+  AddServeCommand(app, context, serve);
+  AddLensCommand(app, context);
+  AddWhyWordCommand(app, context);
+  AddWatchCommand(app, context);
+  AddDiffModelCommand(app, context);
+  AddTourCommand(app, context);
   app.footer("Example:\n  hew chat models/smollm2-135m-instruct-q4_1.gguf -m \"What is the capital of France?\"");
 
   const auto named = [&](CLI::App* command) { return command->check_name(argv[1]); };

@@ -48,7 +48,7 @@ Result<Runtime> CommandContext::MakeRuntime() {
 
 Result<Runtime> CommandContext::MakeTrainingRuntime() {
   if (common.precision == NameOf(Precision::kInt8)) {
-    return BadInput("--precision: expected default or fp32 where a model learns, found int8");
+    return BadInput("--precision: expected default or fp32 where gradients are taken, found int8");
   }
   return MakeRuntime();
 }

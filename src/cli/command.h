@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/runtime.h"
 #include "model/model.h"
+#include "cli/cli.h"
 #include "cli/messages.h"
 #include "text/chat_template.h"
 
@@ -83,6 +84,13 @@ void AddTextOptions(CLI::App* command, std::shared_ptr<TextOptions> options, boo
 Result<std::string> ReadTextOption(const TextOptions& options);
 Result<std::vector<int32_t>> ParseIds(const std::string& ids);  // "1 2 3", commas allowed
 
+struct LikelyToken;
+void PrintNext(const std::vector<LikelyToken>& next);  // as bars
+
+struct ModelDiff;
+// How far each matrix moved, layer by layer.
+void PrintWeightHeat(const CommandContext& context, const ModelDiff& diff);
+
 struct AnswerDiff;
 // Broken cases first, then fixed, then changed; `shown` of each at most.
 void PrintAnswerDiff(const CommandContext& context, const AnswerDiff& answers, size_t shown);
@@ -105,6 +113,12 @@ void AddWorkspaceCommands(CLI::App& app, CommandContext& context);  // init, lis
 void AddFlagCommand(CLI::App& app, CommandContext& context);
 void AddFixCommands(CLI::App& app, CommandContext& context);        // fix, gate, bisect
 void AddWhyCommand(CLI::App& app, CommandContext& context);
+void AddLensCommand(CLI::App& app, CommandContext& context);
+void AddWhyWordCommand(CLI::App& app, CommandContext& context);
+void AddWatchCommand(CLI::App& app, CommandContext& context);
+void AddDiffModelCommand(CLI::App& app, CommandContext& context);
+void AddTourCommand(CLI::App& app, CommandContext& context);
 void AddMaintenanceCommands(CLI::App& app, CommandContext& context);  // verify, gc, rebuild
+void AddServeCommand(CLI::App& app, CommandContext& context, const ServeFunction& serve);
 
 }  // namespace hew

@@ -1,13 +1,14 @@
 // hew fix, gate, bisect: a version that mends what was flagged, and whether it may go out.
 #include <filesystem>
+#include <optional>
 
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/gate_report.h"
 #include "studio/registry/bisect.h"
 #include "studio/registry/fixes.h"
 #include "studio/registry/gate.h"
-#include "studio/registry/record.h"
-#include "train/tune.h"
+#include "studio/registry/training.h"
 
 namespace hew {
 namespace {
@@ -15,8 +16,8 @@ namespace {
 constexpr const char* kRulesFile = "/release.toml";
 
 struct FixOptions {
-  std::string tag, parent, name;
-  double replay = 2, lr = 5e-4;
+  std::string tag, parent, name, method = "sft";
+  double replay = 2, lr = 0, beta = 0.1;  // lr 0: the method's
   int64_t epochs = 4, max_tokens = 64;
   bool no_gate = false;
 };
@@ -37,29 +38,6 @@ Result<SuiteOptions> SuiteSettings(const CommandContext& context, int64_t max_to
   return suite;
 }
 
-void PrintGate(const CommandContext& context, const GateReport& report, int64_t before, int64_t after, size_t shown) {
-  constexpr const Message* kVerdicts[] = {&msg::kVerdictPass, &msg::kVerdictFail, &msg::kVerdictInconclusive,
-                                          &msg::kVerdictNotAsked};
-  constexpr const Message* kQuestions[] = {&msg::kAskFixed,     &msg::kAskPromises,   &msg::kAskSuite,
-                                           &msg::kAskBaseSuite, &msg::kAskPerplexity, &msg::kAskDrift,
-                                           &msg::kAskSpeed,     &msg::kAskMemory};
-  context.Say(msg::kGateHead, after, before);
-  for (const auto& line : report.lines) {
-    fmt::print("  {:<8} {:<20} {}{}\n           {}", context.In(*kVerdicts[static_cast<int>(line.verdict)]),
-               context.In(*kQuestions[static_cast<int>(line.question)]), line.suite.empty() ? "" : line.suite + ": ",
-               line.measured, context.Text(msg::kRule, line.rule));
-    if (line.verdict == Verdict::kInconclusive) {
-      fmt::print("; {}", line.cases_missing > 0 ? context.Text(msg::kCasesMissing, line.cases_missing)
-                                                : context.In(msg::kNeverEnough));
-    }
-    fmt::print("\n");
-  }
-  PrintAnswerDiff(context, report.answers, shown);
-  context.Say(report.verdict == Verdict::kPass   ? msg::kGatePass
-              : report.verdict == Verdict::kFail ? msg::kGateFail
-                                                 : msg::kGateInconclusive);
-}
-
 int StatusOf(Verdict verdict) {
   return verdict == Verdict::kFail ? kExitFailed : verdict == Verdict::kInconclusive ? kExitInconclusive : kExitDone;
 }
@@ -78,9 +56,8 @@ Result<int> RunGateCommand(CommandContext& context, const GateCommandOptions& op
   HEW_ASSIGN(gate.rules, ReadRules(options.rules.empty() ? workspace.root() + kRulesFile : options.rules));
   HEW_ASSIGN(gate.suite, SuiteSettings(context, options.max_tokens, options.batch));
   gate.measure_cost = !options.no_cost;
-  gate.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const GateReport report, RunGate(workspace, rt, before.id, after.id, gate));
+  HEW_ASSIGN(const GateReport report, RunShownGate(context, workspace, rt, before.id, after.id, gate));
   if (context.common.json) {
     Json json = ToJson(report);
     json["version"] = after.Label(), json["vs"] = before.Label();
@@ -94,52 +71,28 @@ Result<int> RunGateCommand(CommandContext& context, const GateCommandOptions& op
 // Trains the plan and records it; gives the new version.
 Result<int64_t> TrainFix(CommandContext& context, Workspace& workspace, const Runtime& rt, const Version& parent,
                          const FixOptions& options, FixPlan* plan) {
-  HEW_ASSIGN(const std::string folder, workspace.NewRunFolder(""));
-  struct Aside {
-    std::string path;
-    ~Aside() {
-      std::error_code error;
-      std::filesystem::remove_all(path, error);
-    }
-  } aside{folder};
-  HEW_ASSIGN(*plan, PlanFix(workspace, parent, options.tag, options.replay, context.common.seed, folder));
-  TuneRequest request;
-  request.settings = plan->settings;
-  request.settings.out = folder + "/adapter";
-  request.settings.epochs = options.epochs;
-  request.settings.lr = options.lr;
-  if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
-    for (const char* name : {"max_length", "micro_tokens"}) {
-      if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer()) {
-        HEW_RETURN_IF_ERROR(SetFromText(*FindSetting(RunKind::kTune, name), parent.recipe[name].dump(), false, &request.settings));
-      }
-    }
-  }
-  HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
-  if (!context.common.json) {
-    context.Say(msg::kFixPlan, plan->new_rows, plan->fixes.size(), plan->replayed_rows, parent.id, plan->left_out);
-    if (!plan->asked.empty()) context.Say(msg::kFixAsked, plan->asked.size());
+  FixVersionRequest request;
+  request.parent = parent;
+  request.tag = options.tag, request.name = options.name;
+  request.method = options.method, request.beta = options.beta;
+  request.replay = options.replay, request.lr = options.lr, request.epochs = options.epochs;
+  request.seed = context.common.seed;
+  request.hooks.quiet = context.common.json;
+  request.hooks.cancel = &Cancelled();
+  request.on_plan = [&](const FixPlan& made) {
+    *plan = made;
+    if (context.common.json) return;
+    context.Say(msg::kFixPlan, made.new_rows, made.fixes.size(), made.replayed_rows, parent.id, made.left_out);
+    if (!made.asked.empty()) context.Say(msg::kFixAsked, made.asked.size());
     std::fflush(stdout);
-  }
-  HEW_ASSIGN(const OpenedModel opened, OpenModel(rt, request.settings.base, {}));
-  HEW_ASSIGN(request.now, context.Now());
-  request.model = opened.model;
-  request.tokenizer = opened.tokenizer;
-  request.chat = opened.chat_template ? &*opened.chat_template : nullptr;
-  request.template_knows_tools =
-      opened.chat_template && opened.chat_template->source().find("tool_calls") != std::string::npos;
-  request.quiet = context.common.json;
-  request.cancel = &Cancelled();
-  HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));
-  HEW_ASSIGN(auto inputs, StoreInputs(workspace, request.settings, parent.kind == VersionKind::kAdapter));
-  for (auto& input : inputs)
-    input.path = std::filesystem::path(input.path).filename().string();  // the folder goes away
-  HEW_RETURN_IF_ERROR(Tune(rt, request));
-  TuneRecord record{request.settings, request.now, options.name, "fix", parent.id, inputs, request.settings.out};
-  record.settings.data = {std::filesystem::path(request.settings.data[0]).filename().string()};
-  HEW_ASSIGN(const int64_t id, RecordTune(workspace, rt, record));
-  HEW_RETURN_IF_ERROR(MarkFixed(workspace, plan->fixes, id));
-  return id;
+  };
+  std::optional<OpenedModel> opened;
+  const auto base = [&](const std::string& path) -> Result<TrainingBase> {
+    HEW_ASSIGN(opened, OpenModel(rt, path, {}));
+    HEW_ASSIGN(const JinjaClock now, context.Now());
+    return BaseOf(*opened, now);
+  };
+  return FixVersion(workspace, rt, base, request);
 }
 
 Result<int> RunFix(CommandContext& context, const FixOptions& options) {
@@ -175,7 +128,7 @@ Result<int> RunFix(CommandContext& context, const FixOptions& options) {
     GateOptions gate;
     HEW_ASSIGN(gate.rules, ReadRules(workspace.root() + kRulesFile));
     HEW_ASSIGN(gate.suite, SuiteSettings(context, options.max_tokens, 32));
-    HEW_ASSIGN(const GateReport report, RunGate(workspace, rt, parent.id, id, gate));
+    HEW_ASSIGN(const GateReport report, RunShownGate(context, workspace, rt, parent.id, id, gate));
     if (context.common.json) {
       json["gate"] = ToJson(report);
     } else {
@@ -205,8 +158,14 @@ Result<int> RunBisect(CommandContext& context, const GateCommandOptions& options
   }
   HEW_ASSIGN(const SuiteOptions suite, SuiteSettings(context, options.max_tokens, options.batch));
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
-  HEW_ASSIGN(const BisectReport report, Bisect(workspace, rt, options.case_id, options.suite, good, *bad, suite,
-                                               static_cast<size_t>(options.shown)));
+  std::optional<Progress> progress;
+  auto found = Bisect(workspace, rt, options.case_id, options.suite, good, *bad, suite,
+                      static_cast<size_t>(options.shown), [&](int64_t version, int64_t done, int64_t most) {
+                        if (!progress) progress.emplace("asking", most, context.common.json);
+                        progress->Update(done, fmt::format("v{}", version));
+                      });
+  progress.reset();
+  HEW_ASSIGN(const BisectReport report, std::move(found));
   using Outcome = BisectReport::Outcome;
   if (context.common.json) {
     constexpr const char* kOutcomes[] = {"found", "passes", "never passed"};
@@ -254,7 +213,11 @@ void AddFix(CLI::App& app, CommandContext& context) {
   fix->add_option("--name", o->name, "what to call the new version");
   fix->add_option("--replay", o->replay, "rows of what was learned before, for each new row")->capture_default_str();
   fix->add_option("--epochs", o->epochs, "times through the rows")->capture_default_str();
-  fix->add_option("--lr", o->lr, "learning rate")->capture_default_str();
+  fix->add_option("--method", o->method, "sft: learn the right answers; dpo, orpo: prefer them to the wrong ones")
+      ->check(CLI::IsMember({"sft", "dpo", "orpo"}))
+      ->capture_default_str();
+  fix->add_option("--beta", o->beta, "of dpo and orpo, as hew tune takes it")->capture_default_str();
+  fix->add_option("--lr", o->lr, "learning rate (0.0005; of pairs 5e-05)");
   fix->add_option("--max-tokens", o->max_tokens, "tokens of a tested answer at most")->capture_default_str();
   fix->add_flag("--no-gate", o->no_gate, "train and record only");
   fix->footer("Example:\n  hew fix --tag refund");

@@ -38,7 +38,8 @@ void AddSamplingOptions(CLI::App* command, const std::shared_ptr<GenerateOptions
   command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")->capture_default_str();
   command->add_option("--stop", options->stop, "text that ends the answer; may be repeated")->allow_extra_args(false);
   command->add_flag("--no-lookup", options->no_lookup, "do not guess ahead from what was said: the same answer, later");
-  command->add_option("--ctx-size", options->context_size, "tokens a sequence may hold; the model's own, at most 8192, by default");
+  command->add_option("--ctx-size", options->context_size,
+                      "tokens a sequence may hold; the model's own, at most 8192, by default");
 }
 
 nlohmann::ordered_json Report(const GenerateResult& result) {

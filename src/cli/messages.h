@@ -91,6 +91,27 @@ inline constexpr Message kAskPerplexity = {"forgot? (perplexity)", "잊었나? (
 inline constexpr Message kAskDrift = {"forgot? (KL)", "잊었나? (KL)"};
 inline constexpr Message kAskSpeed = {"dearer? (speed)", "비싸졌나? (속도)"};
 inline constexpr Message kAskMemory = {"dearer? (memory)", "비싸졌나? (기억)"};
+inline constexpr Message kNoFixHere = {"no fix was made by this version", "이 버전이 한 수정이 없습니다"};
+inline constexpr Message kMeasuredFixed = {"{} of {}", "{1}개 중 {0}개"};
+inline constexpr Message kMeasuredPromises = {"{} of {} must-pass cases broken", "반드시 통과할 문항 {1}개 중 고장 {0}개"};
+inline constexpr Message kMeasuredSuite = {
+    "{} broken, {} fixed of {}: {:+.1f} points (95% interval {:+.1f} to {:+.1f}), McNemar p {:.3g}",
+    "고장 {}, 고침 {}, 전체 {}: {:+.1f}점 (95% 구간 {:+.1f} ~ {:+.1f}), 맥니머 p {:.3g}"};
+inline constexpr Message kMeasuredBaseSuite = {"{} broken, {} fixed of {} ({:.1f}% turned to the worse)",
+                                               "고장 {}, 고침 {}, 전체 {} ({:.1f}%가 나빠짐)"};
+inline constexpr Message kMeasuredPerplexity = {"{:.3f} times ({:.2f} to {:.2f} on {} tokens)",
+                                                "{0:.3f}배 (토큰 {3}개에서 {1:.2f} → {2:.2f})"};
+inline constexpr Message kMeasuredDrift = {"{:.4f} nats a token", "토큰당 {:.4f}내트"};
+inline constexpr Message kMeasuredSpeed = {"{:+.1f}% tokens per second", "초당 토큰 {:+.1f}%"};
+inline constexpr Message kMeasuredMemory = {"{:+.1f}% memory", "메모리 {:+.1f}%"};
+inline constexpr Message kRuleFixed = {"at least {:.0f}% of held-out paraphrases", "따로 둔 표현의 {:.0f}% 이상"};
+inline constexpr Message kRulePromises = {"at most {:g} broken", "고장 {:g}개 이하"};
+inline constexpr Message kRuleSuite = {"lower bound above {:+g} points", "구간의 아래 끝이 {:+g}점 초과"};
+inline constexpr Message kRuleBaseSuite = {"at most {:g}% turned", "나빠진 문항 {:g}% 이하"};
+inline constexpr Message kRulePerplexity = {"at most {:g} times", "{:g}배 이하"};
+inline constexpr Message kRuleDrift = {"at most {:g}", "{:g} 이하"};
+inline constexpr Message kRuleSpeed = {"above {:+.0f}%", "{:+.0f}% 초과"};
+inline constexpr Message kRuleMemory = {"at most {:+.0f}%", "{:+.0f}% 이하"};
 inline constexpr Message kRule = {"rule: {}", "기준: {}"};
 inline constexpr Message kCasesMissing = {"too few cases to tell: about {} more would",
                                           "문항이 모자랍니다. 약 {}개가 더 필요합니다"};
@@ -121,6 +142,9 @@ inline constexpr Message kWhyGradients = {"tier 2, gradients (damped Gauss-Newto
 inline constexpr Message kWhyExact = {
     "tier 3, trained again without the first {} rows (log-likelihood of the answer in brackets):\n",
     "3단계, 앞의 {}행 없이 다시 학습 (괄호는 답변의 로그 우도):\n"};
+
+inline constexpr Message kServing = {"{} is served at {} (Ctrl-C ends it)\n",
+                                     "{} 을(를) {} 에서 제공합니다 (Ctrl-C 로 끝냅니다)\n"};
 
 }  // namespace msg
 }  // namespace hew

@@ -2,14 +2,12 @@
 #include <cmath>
 
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "studio/open_model.h"
+#include "studio/understand/next.h"
 
 namespace hew {
 namespace {
-
-std::string Printable(const std::string& bytes) {
-  return nlohmann::json(bytes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 struct ProbeOptions {
   std::string model, ids;
@@ -19,7 +17,7 @@ struct ProbeOptions {
 // Exactly --ids, or the text with BOS as the model's tokenizer adds it.
 Result<std::vector<int32_t>> ProbeIds(const OpenedModel& opened, const std::string& ids, const std::string& text) {
   if (!ids.empty()) return ParseIds(ids);
-  return opened.tokenizer->Encode(text, {.add_special = true});
+  return PromptIds(*opened.tokenizer, text);
 }
 
 Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const TextOptions& text_options) {
@@ -35,15 +33,15 @@ Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const
   const double perplexity = ids.size() > 1 ? std::exp(-sum / static_cast<double>(ids.size() - 1)) : std::nan("");
   if (context.common.json) {
     nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const auto& logprob : logprobs) list.push_back(logprob ? nlohmann::ordered_json(*logprob) : nlohmann::ordered_json());
+    for (const auto& logprob : logprobs)
+      list.push_back(logprob ? nlohmann::ordered_json(*logprob) : nlohmann::ordered_json());
     nlohmann::ordered_json report = {{"ids", ids}, {"logprobs", list}, {"perplexity", nullptr}};
     if (std::isfinite(perplexity)) report["perplexity"] = perplexity;
     context.PrintJson(report);
-    context.KeepPackedCopy(*opened.model);
     return kExitDone;
   }
   for (size_t i = 0; i < ids.size(); ++i) {
-    const std::string token = Printable(opened.tokenizer->TokenBytes(ids[i], true));
+    const std::string token = Quoted(opened.tokenizer->TokenBytes(ids[i], true));
     if (logprobs[i]) {
       fmt::print("{:>8.3f}  {:>5.1f}%  {}\n", *logprobs[i], 100 * std::exp(*logprobs[i]), token);
     } else {
@@ -51,7 +49,6 @@ Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const
     }
   }
   fmt::print("perplexity {:.3f} over {} tokens\n", perplexity, ids.size() - 1);
-  context.KeepPackedCopy(*opened.model);
   return kExitDone;
 }
 
@@ -61,30 +58,24 @@ Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const 
   HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const auto ids, ProbeIds(opened, options.ids, text));
-  HEW_ASSIGN(const auto next, NextTokens(engine, ids, options.k));
+  HEW_ASSIGN(const auto next, NextWords(engine, ids, options.k));
   if (context.common.json) {
-    nlohmann::ordered_json list = nlohmann::ordered_json::array();
-    for (const auto& token : next) {
-      list.push_back({{"id", token.id},
-                      {"text", opened.tokenizer->TokenBytes(token.id, true)},
-                      {"logprob", token.logprob},
-                      {"probability", std::exp(token.logprob)}});
-    }
-    context.PrintJson({{"next", list}});
-    context.KeepPackedCopy(*opened.model);
-    return kExitDone;
-  }
-  for (const auto& token : next) {
-    const double probability = std::exp(token.logprob);
-    std::string bar;
-    for (int i = 0; i < static_cast<int>(std::lround(probability * 40)); ++i) bar += "█";
-    fmt::print("{:>6.2f}%  {:<18} {}\n", 100 * probability, Printable(opened.tokenizer->TokenBytes(token.id, true)), bar);
+    context.PrintJson({{"next", ToJson(next)}});
+  } else {
+    PrintNext(next);
   }
   context.KeepPackedCopy(*opened.model);
   return kExitDone;
 }
 
 }  // namespace
+
+void PrintNext(const std::vector<LikelyToken>& next) {
+  for (const auto& token : next) {
+    fmt::print("{:>6.2f}%  {} {}\n", 100 * token.probability(), Fit(Quoted(token.text), 18),
+               Bar(token.probability(), 40));
+  }
+}
 
 void AddProbeCommands(CLI::App& app, CommandContext& context) {
   auto* score = app.add_subcommand("score", "how likely each token of a text is");

@@ -43,6 +43,7 @@ void AddSettingFlags(CLI::App& app, CLI::App* command, const TuneSettings& defau
 }
 
 Result<TuneSettings> GatherSettings(const CommandContext& context, TuneSettings settings, const SettingFlags& options) {
+  const double usual_lr = std::exchange(settings.lr, 0);  // 0: nobody has said one
   const auto out = options.texts.find("out");
   const bool named = out != options.texts.end() && !out->second.empty();
   if (options.resume && (named || !options.resume_folder.empty())) {
@@ -65,6 +66,7 @@ Result<TuneSettings> GatherSettings(const CommandContext& context, TuneSettings 
     }
   }
   if (options.seed->count() > 0) settings.seed = static_cast<int64_t>(context.common.seed);
+  if (settings.lr == 0) settings.lr = settings.method == "sft" ? usual_lr : kPreferenceLr;
   if (options.complete) HEW_RETURN_IF_ERROR(options.complete(&settings));
   HEW_RETURN_IF_ERROR(CheckSettings(settings));
   return settings;

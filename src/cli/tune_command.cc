@@ -79,9 +79,10 @@ void AddTuneCommand(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<TuneFlags>();
   tune->add_option("--name", options->name, "what to call the version that a workspace records");
   tune->add_option("--parent", options->parent, "go on from a version of the workspace");
-  tune->add_option("--sweep", options->sweep,
-                   "a TOML file with lists of values, such as lr = [1e-4, 5e-4]: every combination is tried, weak ones stop early "
-                   "by the loss on --eval-data, and the best is kept");
+  tune->add_option(
+      "--sweep", options->sweep,
+      "a TOML file with lists of values, such as lr = [1e-4, 5e-4]: every combination is tried, weak ones stop early "
+      "by the loss on --eval-data, and the best is kept");
   AddSettingFlags(app, tune, TuneSettings(), options.get());
   tune->footer(
       "Example:\n"

@@ -19,6 +19,18 @@ Status ReadOrigin(const std::string& folder, WorkspaceRun* run) {
   return {};
 }
 
+// The version has all of a run that ended in a folder of its own.
+Status LeaveRunFolder(int64_t id, const std::string& out, WorkspaceRun* run, TuneReport* report) {
+  std::error_code error;
+  std::filesystem::remove(out + "/" + kOriginFile, error);
+  if (!run->own_folder) return {};
+  HEW_ASSIGN(const Version version, run->workspace->registry().Get(id));
+  HEW_ASSIGN(report->folder, run->workspace->Checkout(version));
+  HEW_RETURN_IF_ERROR(KeepSnapshots(*run->workspace, version, out));
+  std::filesystem::remove_all(out, error);
+  return {};
+}
+
 }  // namespace
 
 Status FindWorkspace(SettingFlags* options, WorkspaceRun* run) {
@@ -83,17 +95,47 @@ Status BeginInWorkspace(const TuneSettings& settings, WorkspaceRun* run) {
   return WriteFileAtomically(settings.out + "/" + kOriginFile, origin.dump() + "\n");
 }
 
-Result<std::optional<int64_t>> EndInWorkspace(const Runtime& rt, const TuneRequest& request, WorkspaceRun* run, TuneReport* report) {
+Result<std::optional<int64_t>> EndInWorkspace(const Runtime& rt, const TuneRequest& request, WorkspaceRun* run,
+                                              TuneReport* report) {
   if (!run->workspace) return std::optional<int64_t>();
   const std::string& out = request.settings.out;
-  HEW_ASSIGN(const int64_t id, RecordTune(*run->workspace, rt, {request.settings, request.now, run->name, "tune", run->parent, run->inputs, out}));
-  std::error_code error;
-  std::filesystem::remove(out + "/" + kOriginFile, error);
-  if (run->own_folder) {
-    HEW_ASSIGN(const Version version, run->workspace->registry().Get(id));
-    HEW_ASSIGN(report->folder, run->workspace->Checkout(version));
-    std::filesystem::remove_all(out, error);  // the version has it all
+  HEW_ASSIGN(const int64_t id,
+             RecordTune(*run->workspace, rt,
+                        {request.settings, request.now, run->name, "tune", run->parent, run->inputs, out}));
+  HEW_RETURN_IF_ERROR(LeaveRunFolder(id, out, run, report));
+  return std::optional(id);
+}
+
+Status PlanPretrainInWorkspace(const SettingFlags& options, TuneSettings* settings, WorkspaceRun* run) {
+  if (!run->workspace) {
+    return run->name.empty() ? Status()
+                             : BadInput("--name: expected a workspace (hew init) around this folder, found none");
   }
+  if (!settings->base.empty()) {
+    HEW_ASSIGN(const ModelRef ref, ResolveModel(settings->base));
+    if (!ref.adapters.empty())
+      return BadInput("--base {}: expected a whole model, found a version with an adapter", settings->base);
+    settings->base = ref.path;
+    run->parent = ref.version;
+  }
+  if (!settings->out.empty()) return {};
+  run->own_folder = true;
+  if (options.resume) {
+    settings->out = options.resume_folder;
+    return {};
+  }
+  HEW_ASSIGN(settings->out, run->workspace->NewRunFolder(run->name));
+  const Json origin = {{"name", run->name}, {"parent", ""}};
+  return WriteFileAtomically(settings->out + "/" + kOriginFile, origin.dump() + "\n");
+}
+
+Result<std::optional<int64_t>> EndPretrainInWorkspace(const Runtime& rt, const TuneSettings& settings,
+                                                      WorkspaceRun* run, TuneReport* report) {
+  if (!run->workspace) return std::optional<int64_t>();
+  std::error_code error;
+  std::filesystem::remove(settings.out + "/" + kOriginFile, error);  // no part of the model
+  HEW_ASSIGN(const int64_t id, RecordPretrain(*run->workspace, rt, {settings, run->name, run->parent, settings.out}));
+  HEW_RETURN_IF_ERROR(LeaveRunFolder(id, settings.out, run, report));
   return std::optional(id);
 }
 

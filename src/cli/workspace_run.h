@@ -26,7 +26,12 @@ Status FindWorkspace(SettingFlags* options, WorkspaceRun* run);
 Status PlanInWorkspace(const SettingFlags& options, TuneSettings* settings, WorkspaceRun* run);
 // Keeps the inputs as they are now, and how to go on if the run is stopped.
 Status BeginInWorkspace(const TuneSettings& settings, WorkspaceRun* run);
+// The same for hew pretrain, whose version is a model of its own.
+Status PlanPretrainInWorkspace(const SettingFlags& options, TuneSettings* settings, WorkspaceRun* run);
+Result<std::optional<int64_t>> EndPretrainInWorkspace(const Runtime& rt, const TuneSettings& settings,
+                                                      WorkspaceRun* run, TuneReport* report);
 // Records the version; nullopt outside a workspace. A folder of its own goes away: `report` names the version's.
-Result<std::optional<int64_t>> EndInWorkspace(const Runtime& rt, const TuneRequest& request, WorkspaceRun* run, TuneReport* report);
+Result<std::optional<int64_t>> EndInWorkspace(const Runtime& rt, const TuneRequest& request, WorkspaceRun* run,
+                                              TuneReport* report);
 
 }  // namespace hew

@@ -76,6 +76,8 @@ class BatchEngine {
   // Runs `work` between two steps on the engine's thread, for tools that need the same model and threads; waits for it.
   void RunExclusive(const std::function<void(const Engine&)>& work);
   BatchCounters counters() const;
+  // Tokens that one sequence may hold: the engine's, or what cache_bytes has room for.
+  int64_t context_size() const;
 
  private:
   class Impl;

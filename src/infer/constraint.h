@@ -30,8 +30,14 @@ class Grammar {
   virtual std::unique_ptr<TokenConstraint> Begin() const = 0;
 };
 
+class TokenTable;  // infer/token_table.h: the bytes of every token
+std::shared_ptr<const TokenTable> MakeTokenTable(const Tokenizer& tokenizer);  // once per tokenizer; some 100 ms
+
 // JSON that fits `schema` (the words that can be decoded so; others are refused: "response_format.schema.not: …", never
-// ignored). A schema of `true` is any JSON object. The tokenizer outlives the grammar.
-Result<std::shared_ptr<const Grammar>> JsonGrammar(const Json& schema, const Tokenizer& tokenizer);
+// ignored). A schema of `true` is any JSON object. Fields come in the order of `properties`; other fields only where
+// additionalProperties asks for them or no properties are named.
+Result<std::shared_ptr<const Grammar>> JsonGrammar(const Json& schema, std::shared_ptr<const TokenTable> table);
+Result<std::shared_ptr<const Grammar>> JsonGrammar(const Json& schema,
+                                                   const Tokenizer& tokenizer);  // with a table of its own
 
 }  // namespace hew

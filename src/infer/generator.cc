@@ -1,31 +1,14 @@
 #include "infer/generator.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 
 #include "infer/lookup.h"
 #include "infer/prompts.h"
+#include "infer/running_answer.h"
 
 namespace hew {
 namespace {
-
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids) {
-  if (ids.empty()) return BadInput("prompt: expected at least one token, found none");
-  if (static_cast<int64_t>(ids.size()) > engine.context_size) {
-    return BadInput("prompt: expected at most {} tokens (the context), found {}", engine.context_size, ids.size());
-  }
-  for (int32_t id : ids) {
-    if (id < 0 || id >= engine.model->config.vocab_size) {
-      return BadInput("prompt: expected token ids below {}, found {}", engine.model->config.vocab_size, id);
-    }
-  }
-  return {};
-}
 
 // Runs ids through the decoder in slices; returns the hidden states of the last row, [1, hidden_size].
 Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
@@ -36,90 +19,6 @@ Matrix Prefill(const Engine& engine, std::span<const int32_t> ids, KvCache* cach
   }
   const SequenceRows last{ids, cache};
   return DecoderForward(engine.rt, *engine.model, engine.adapters, {&last, 1}, OutputRows::kLast);
-}
-
-}  // namespace
-
-// One sequence being generated: what has been said, and how much of it may be shown.
-class RunningAnswer {
- public:
-  RunningAnswer(const Engine& engine, const GenerateRequest& request)
-      : request_(request), tokenizer_(*engine.tokenizer), sampler_(request.sampling), history_(request.prompt) {
-    const int64_t room = engine.context_size - static_cast<int64_t>(request.prompt.size());
-    limit_ = std::min(request.max_tokens, room);
-    result.prompt_tokens = static_cast<int64_t>(request.prompt.size());
-  }
-
-  // Takes the next token from `logits`; true when the answer is finished.
-  bool Take(std::span<float> logits, const TextCallback& on_text) {
-    if (limit_ <= 0) return Finish("length", on_text);
-    const int32_t id = sampler_.Sample(logits, history_);
-    history_.push_back(id);
-    result.ids.push_back(id);
-    const auto& ends = tokenizer_.end_ids();
-    if (std::find(ends.begin(), ends.end(), id) != ends.end()) return Finish("stop", on_text);
-    result.text += utf8_.Push(tokenizer_.TokenBytes(id));
-    for (const auto& stop : request_.stop) {
-      const size_t from = shown_ > stop.size() ? shown_ - stop.size() : 0;
-      const size_t at = stop.empty() ? std::string::npos : result.text.find(stop, from);
-      if (at == std::string::npos) continue;
-      result.text.resize(at);
-      utf8_ = {};
-      return Finish("stop", on_text);
-    }
-    if (!Show(HeldBack(), on_text)) return Finish("stop", nullptr);
-    if (static_cast<int64_t>(result.ids.size()) >= limit_) return Finish("length", on_text);
-    return false;
-  }
-
-  int32_t last_id() const { return history_.back(); }
-  std::span<const int32_t> history() const { return history_; }
-  int64_t left() const { return limit_ - static_cast<int64_t>(result.ids.size()); }
-
-  GenerateResult result;
-
- private:
-  // Bytes at the end of the text that may be the beginning of a stop text.
-  size_t HeldBack() const {
-    size_t held = 0;
-    for (const auto& stop : request_.stop) {
-      for (size_t n = std::min(stop.size(), result.text.size()); n > held; --n) {
-        if (result.text.compare(result.text.size() - n, n, stop, 0, n) == 0) held = n;
-      }
-    }
-    return held;
-  }
-
-  bool Show(size_t held_back, const TextCallback& on_text) {
-    const size_t end = result.text.size() - held_back;
-    if (!on_text || end <= shown_) return true;
-    const std::string_view piece = std::string_view(result.text).substr(shown_, end - shown_);
-    shown_ = end;
-    return on_text(piece);
-  }
-
-  bool Finish(const char* reason, const TextCallback& on_text) {
-    result.text += utf8_.Flush();
-    Show(0, on_text);
-    result.finish_reason = reason;
-    return true;
-  }
-
-  const GenerateRequest& request_;
-  const Tokenizer& tokenizer_;
-  Sampler sampler_;
-  std::vector<int32_t> history_;
-  Utf8Stream utf8_;
-  size_t shown_ = 0;
-  int64_t limit_ = 0;
-};
-
-namespace {
-
-Status CheckRequest(const Engine& engine, const GenerateRequest& request) {
-  HEW_RETURN_IF_ERROR(CheckSettings(request.sampling));
-  if (request.max_tokens < 0) return BadInput("max_tokens: expected 0 or more, found {}", request.max_tokens);
-  return CheckPrompt(engine, request.prompt);
 }
 
 }  // namespace
@@ -143,16 +42,16 @@ Result<GenerateResult> Generator::Generate(const GenerateRequest& request, const
   answer.result.cached_tokens = static_cast<int64_t>(common);
   cached_ids_ = request.prompt;
 
-  double start = Seconds();
+  double start = MonotonicSeconds();
   Matrix hidden = Prefill(engine_, std::span(request.prompt).subspan(common), cache_.get());
   Matrix logits(DType::kF32, 1, engine_.model->config.vocab_size);
   const std::span<float> row(logits.view().f32(), static_cast<size_t>(engine_.model->config.vocab_size));
   ComputeLogits(engine_.rt, *engine_.model, hidden.view(), logits.view());
-  answer.result.prompt_seconds = Seconds() - start;
+  answer.result.prompt_seconds = MonotonicSeconds() - start;
 
-  start = Seconds();
+  start = MonotonicSeconds();
   if (!answer.Take(row, on_text)) Continue(request, on_text, answer);
-  answer.result.generation_seconds = Seconds() - start;
+  answer.result.generation_seconds = MonotonicSeconds() - start;
   return std::move(answer.result);
 }
 
@@ -213,7 +112,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
   size_t next_request = 0;
   PromptStem stem(engine);
   const auto finish = [&](Running& r) {
-    r.answer->result.generation_seconds = Seconds() - r.start;
+    r.answer->result.generation_seconds = MonotonicSeconds() - r.start;
     results[r.index] = std::move(r.answer->result);
     if (on_done) on_done(r.index);
   };
@@ -232,7 +131,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
     IdSpan shared = prompt_of(0);
     for (size_t i = 0; i < count; ++i)
       shared = shared.first(std::min(CommonPrefix(shared, prompt_of(i)), prompt_of(i).size() - 1));
-    const double start = Seconds();
+    const double start = MonotonicSeconds();
     stem.Set(shared);
     std::vector<Running> admitted;
     std::vector<KvCache*> caches;
@@ -250,7 +149,7 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
     const Matrix hidden = RunTogether(engine, rest, caches);
     Matrix logits(DType::kF32, static_cast<int64_t>(count), vocab);
     ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
-    const double now = Seconds();
+    const double now = MonotonicSeconds();
     for (size_t i = 0; i < count; ++i) {
       admitted[i].start = now;
       admitted[i].answer->result.prompt_seconds = (now - start) / static_cast<double>(count);
@@ -307,27 +206,39 @@ Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, con
   return logprobs;
 }
 
+namespace {
+
+// Logits [1, vocab_size] after ids, with their log-sum-exp.
+struct NextLogits {
+  Matrix logits;
+  float normalizer = 0;
+  std::span<const float> row() const { return {logits.view().f32(), static_cast<size_t>(logits.view().cols)}; }
+};
+
+Result<NextLogits> LogitsAfter(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
+  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
+  const Matrix hidden = Prefill(engine, ids, &cache);
+  NextLogits next{Matrix(DType::kF32, 1, engine.model->config.vocab_size)};
+  ComputeLogits(engine.rt, *engine.model, hidden.view(), next.logits.view());
+  LogSumExp(engine.rt, next.logits.view(), &next.normalizer);
+  return next;
+}
+
+}  // namespace
+
+Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids) {
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  std::vector<double> logprobs;
+  for (const float logit : next.row()) logprobs.push_back(double{logit} - next.normalizer);
+  return logprobs;
+}
+
 Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k) {
   HEW_RETURN_IF_ERROR(CheckPrompt(engine, ids));
   if (k < 1) return BadInput("k: expected 1 or more, found {}", k);
-  const int64_t vocab = engine.model->config.vocab_size;
-  KvCache cache(engine.rt, engine.model->config, static_cast<int64_t>(ids.size()));
-  Matrix hidden = Prefill(engine, ids, &cache);
-  Matrix logits(DType::kF32, 1, vocab);
-  ComputeLogits(engine.rt, *engine.model, hidden.view(), logits.view());
-  float normalizer = 0;
-  LogSumExp(engine.rt, logits.view(), &normalizer);
-  std::vector<NextToken> next(static_cast<size_t>(vocab));
-  for (int64_t i = 0; i < vocab; ++i) {
-    next[static_cast<size_t>(i)] = {static_cast<int32_t>(i), double{logits.view().f32()[i]} - normalizer};
-  }
-  const auto likelier = [](const NextToken& a, const NextToken& b) {
-    return a.logprob > b.logprob || (a.logprob == b.logprob && a.id < b.id);
-  };
-  k = std::min(k, vocab);
-  std::partial_sort(next.begin(), next.begin() + k, next.end(), likelier);
-  next.resize(static_cast<size_t>(k));
-  return next;
+  HEW_ASSIGN(const NextLogits next, LogitsAfter(engine, ids));
+  return TopTokens(next.row(), next.normalizer, k);
 }
 
 }  // namespace hew

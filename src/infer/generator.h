@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,7 +41,7 @@ struct GenerateRequest {
 struct GenerateResult {
   std::vector<int32_t> ids;  // generated, the end token included
   std::string text;          // without special tokens and stop text
-  std::string finish_reason;  // "stop" or "length"
+  std::string finish_reason;  // "stop" or "length"; of a BatchEngine also "cancelled"
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, taken from the cache
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guessed ahead, and of those, come true
@@ -77,10 +78,11 @@ Result<std::vector<GenerateResult>> GenerateAll(const Engine& engine, const std:
 // log p(ids[i] | ids[..i)) for every i >= 1; nothing for the first. At least one id.
 Result<std::vector<std::optional<double>>> ScoreTokens(const Engine& engine, const std::vector<int32_t>& ids);
 
-struct NextToken {
-  int32_t id = 0;
-  double logprob = 0;
-};
+// What a prompt must be: "prompt: expected at most 2048 tokens (the context), found 3000".
+Status CheckPrompt(const Engine& engine, const std::vector<int32_t>& ids);
+
+// log p(id | ids) of every token of the vocabulary, by id.
+Result<std::vector<double>> NextLogprobs(const Engine& engine, const std::vector<int32_t>& ids);
 // The k likeliest next tokens after ids, likeliest first.
 Result<std::vector<NextToken>> NextTokens(const Engine& engine, const std::vector<int32_t>& ids, int64_t k);
 

@@ -5,38 +5,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "infer/test_util.h"
 #include "model/test_util.h"
 
 namespace hew {
 namespace {
 
 using test::LogitsOf;
+using test::PieceTokenizer;
 using test::RandomIds;
 using test::TinyModel;
-
-// A vocabulary of 70, some of whose tokens are bytes of a three-byte character: tokens are not whole characters.
-class PieceTokenizer : public Tokenizer {
- public:
-  explicit PieceTokenizer(std::vector<int32_t> ends = {}, int32_t byte_ids = 3) : byte_ids_(byte_ids) {
-    end_ids_ = std::move(ends);
-  }
-  std::vector<int32_t> Encode(std::string_view, EncodeOptions) const override { return {}; }
-  std::string TokenBytes(int32_t id, bool special) const override {
-    if (IsSpecial(id)) return special ? "<end>" : "";
-    static const std::string kKorean = "배";
-    return id < byte_ids_ ? std::string(1, kKorean[static_cast<size_t>(id % 3)])
-                          : std::string(1, static_cast<char>('0' + id));
-  }
-  int64_t vocab_size() const override { return 70; }
-  std::string_view kind() const override { return "pieces"; }
-  bool IsSpecial(int32_t id) const override {
-    return std::find(end_ids_.begin(), end_ids_.end(), id) != end_ids_.end();
-  }
-  std::optional<int32_t> TokenId(std::string_view) const override { return std::nullopt; }
-
- private:
-  int32_t byte_ids_;  // ids below are bytes of the character, the others ASCII
-};
 
 class GeneratorTest : public testing::Test {
  protected:

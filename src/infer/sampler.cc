@@ -77,12 +77,22 @@ int32_t ArgMax(std::span<const float> logits) {
   return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
+std::vector<NextToken> TopTokens(std::span<const float> logits, float normalizer, int64_t k) {
+  std::vector<NextToken> top;
+  if (k <= 0) return top;
+  for (const Candidate& c : Likeliest(logits, std::min(static_cast<size_t>(k), logits.size()))) {
+    top.push_back({c.id, double{c.logit} - normalizer});
+  }
+  return top;
+}
+
 int32_t Sampler::Sample(std::span<float> logits, std::span<const int32_t> history) {
   ApplyPenalties(settings_, history, logits);
   if (settings_.temperature == 0 || settings_.top_k == 1) return ArgMax(logits);
 
   const size_t keep = settings_.top_k > 0 ? std::min<size_t>(settings_.top_k, logits.size()) : logits.size();
   std::vector<Candidate> candidates = Likeliest(logits, keep);
+  while (candidates.size() > 1 && std::isinf(candidates.back().logit)) candidates.pop_back();
 
   SetProbabilities(candidates, 1.0f);
   if (settings_.top_p < 1) {

@@ -30,7 +30,7 @@ class Sampler {
  public:
   explicit Sampler(const SamplingSettings& settings) : settings_(settings), random_{settings.seed, 0, 0} {}
 
-  // logits [vocab_size], changed in place by the penalties; history: prompt and generated ids, oldest first. The order is
+  // logits [vocab_size], changed in place by the penalties (-infinity: never chosen; one at least is finite); history: prompt and generated ids, oldest first. The order is
   // penalties, top-k, top-p, min-p, temperature. Same seed, same logits, same choices.
   int32_t Sample(std::span<float> logits, std::span<const int32_t> history);
 
@@ -40,5 +40,12 @@ class Sampler {
 };
 
 int32_t ArgMax(std::span<const float> logits);  // the lowest id among equals
+
+struct NextToken {
+  int32_t id = 0;
+  double logprob = 0;
+};
+// The k likeliest (or all), likeliest first, the lower id first among equals. `normalizer` is the logits' log-sum-exp.
+std::vector<NextToken> TopTokens(std::span<const float> logits, float normalizer, int64_t k);
 
 }  // namespace hew

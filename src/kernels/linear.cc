@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/check.h"
@@ -15,6 +16,7 @@ namespace {
 // Rows of one block of packed activations: high enough that packing a weight panel is cheap beside using it.
 constexpr int64_t kBlockRows = 768;
 constexpr size_t kMostOperands = 32;
+constexpr int kMostStripRows = 16;  // of any instruction set
 
 TileFormat FormatOf(DType type) {
   switch (type) {
@@ -53,16 +55,9 @@ const Int8Kernels* Int8For(const Runtime& rt) {
   return &scalar_int8::kInt8Kernels;
 }
 
-bool TakesInt8(const Int8Kernels* int8, const Weight& w) { return int8 != nullptr && HasInt8(FormatOf(w.type)); }
-
-// fn(term, whether its product is one of int8), those of int8 first: the order in which terms are added up.
-template <typename Fn>
-void ForTerms(const Int8Kernels* int8, std::span<const LinearTerm> terms, const Fn& fn) {
-  for (const bool quantised : {true, false}) {
-    for (const LinearTerm& t : terms) {
-      if (TakesInt8(int8, *t.w) == quantised) fn(t, quantised);
-    }
-  }
+// The frozen weight, which is a product's first term; those after it are multiplied as the mode says.
+bool BeginsInInt8(const Int8Kernels* int8, const LinearProduct& p) {
+  return int8 != nullptr && HasInt8(FormatOf(p.terms[0].w->type));
 }
 
 // Scratch of a thread, kept between calls and grown when needed. Contents are undefined.
@@ -76,6 +71,7 @@ struct Scratch {
 };
 thread_local Scratch activation_scratch;  // packed activations, of the thread that calls
 thread_local Scratch panel_scratch;       // one panel, of each thread
+thread_local Scratch row_scratch;         // converted rows of terms that are of some rows alone, of the thread that calls
 
 const uint8_t* TileOf(const Weight& w, int64_t tile) { return w.data.as<uint8_t>() + tile * w.tile_bytes; }
 
@@ -110,16 +106,22 @@ struct Operand {
   uint32_t* strip(int64_t s) const { return packed + s * strip_size; }
 };
 
+// A term of some rows alone, which comes after the operands: as few rows are multiplied, straight from the tiles.
+struct SomeRows {
+  const Weight* w = nullptr;
+  int64_t first_row = 0, rows = 0;
+  const uint32_t* converted = nullptr;  // [rows, stride]
+  int64_t stride = 0;
+};
+
 // One product: outputs [rows, cols] from its operands, one after the other, and panels of 32 columns of the other side.
 struct Product {
-  struct Int8 {
-    size_t operand;
-    TileFormat format;
-  };
-  std::vector<Int8> int8;        // added up first
-  std::vector<size_t> operands;  // indices; their steps follow each other in a panel, after what int8 has of it
-  int64_t int8_words = 0, panel_words = 0;
-  bool after = false;            // reads what products before it write
+  std::vector<size_t> operands;    // indices; their steps follow each other in a panel
+  std::optional<TileFormat> int8;  // the first operand is one of int8, with weights of this format
+  int64_t int8_words = 0;          // of a panel, for that operand
+  int64_t panel_words = 0;         // in all
+  std::vector<SomeRows> some_rows;
+  bool after = false;  // reads what products before it write
   int64_t cols = 0;
   std::function<void(int64_t panel, uint32_t* out)> pack_panel;
   LinearOutput out;
@@ -130,8 +132,9 @@ using PackStrip = std::function<void(const Operand& operand, int64_t row, int co
 // The operand that reads `x`; each matrix is packed once, however many products and terms read it.
 size_t OperandOf(ConstMatrixView x, bool int8, int group, std::vector<Operand>* operands) {
   for (size_t i = 0; i < operands->size(); ++i) {
+    if ((*operands)[i].int8 != int8) continue;
     const ConstMatrixView& o = (*operands)[i].x;
-    if (o.data == x.data && o.dtype == x.dtype && o.cols == x.cols && o.stride == x.stride && (*operands)[i].int8 == int8) return i;
+    if (o.data == x.data && o.dtype == x.dtype && o.rows == x.rows && o.cols == x.cols && o.stride == x.stride) return i;
   }
   operands->push_back({x, int8, x.rows, CeilDiv(x.cols, int8 ? kInt8Group : group)});
   return operands->size() - 1;
@@ -160,7 +163,6 @@ std::vector<Stage> StagesOf(std::span<const Product> products) {
     stage.first_operand = packed;
     for (end = begin; end < products.size() && (end == begin || !products[end].after); ++end) {
       for (const size_t i : products[end].operands) packed = std::max(packed, i + 1);
-      for (const auto& p : products[end].int8) packed = std::max(packed, p.operand + 1);
       stage.first_panel.push_back(stage.first_panel.back() + CeilDiv(products[end].cols, kPanelCols));
     }
     stage.products = products.subspan(begin, end - begin);
@@ -182,6 +184,32 @@ void PlaceOperands(const LinearKernels& kernels, int64_t block_strips, std::vect
   for (Operand& o : operands) {
     o.packed = memory;
     memory += o.strip_size * block_strips;
+  }
+}
+
+// A strip's outputs where some of its rows have terms of their own: the sums of all rows go on, row by row, from where the shared
+// operands left them. `start` as for LinearKernels::multiply.
+void MultiplyStrip(const LinearKernels& kernels, const Product& p, std::span<const LinearStrip> pieces, const uint32_t* weights,
+                   const float* start, int64_t first_row, int rows, int64_t panel, int cols) {
+  HEW_CHECK(rows <= kMostStripRows);
+  alignas(64) float sums[kMostStripRows * kPanelCols] = {};
+  const int count = static_cast<int>(pieces.size());
+  kernels.multiply(pieces.data(), count, weights, start, rows, cols, {sums, false, false, kPanelCols, nullptr, 1.0f});
+  for (const SomeRows& t : p.some_rows) {
+    const int64_t end = std::min(first_row + rows, t.first_row + t.rows);
+    for (int64_t row = std::max(first_row, t.first_row), next; row < end; row = next) {
+      next = std::min(end, row + kFewRows);
+      const int64_t distance = (panel + 1) * kFewTiles <= t.w->tiles() ? t.w->tile_bytes : 0;
+      kernels.multiply_few(FormatOf(t.w->type), TileOf(*t.w, panel * kFewTiles), distance, t.w->cols,
+                           t.converted + (row - t.first_row) * t.stride, t.stride, static_cast<int>(next - row),
+                           sums + (row - first_row) * kPanelCols);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    for (int64_t col = 0; col < cols; col += kTileRows) {
+      kernels.store(sums + r * kPanelCols + col, static_cast<int>(std::min(kTileRows, cols - col)),
+                    At(p.out, first_row + r, panel * kPanelCols + col));
+    }
   }
 }
 
@@ -208,26 +236,32 @@ void RunStage(const Runtime& rt, const LinearKernels& kernels, const Int8Kernels
     const auto next = std::upper_bound(stage.first_panel.begin(), stage.first_panel.end(), task / parts);
     const Product& p = stage.products[static_cast<size_t>(next - stage.first_panel.begin() - 1)];
     const int64_t panel = task / parts - *(next - 1), part = task % parts;
-    const Operand& first = operands[p.int8.empty() ? p.operands[0] : p.int8[0].operand];
+    const Operand& first = operands[p.operands[0]];
     const int64_t strips = block.strips(first.rows, strip_rows), begin = strips * part / parts, end = strips * (part + 1) / parts;
     if (begin == end) return;
     uint32_t* weights = panel_scratch.Take(p.panel_words + kPackSlack);
     p.pack_panel(panel, weights);
     const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, p.cols - panel * kPanelCols));
     LinearStrip pieces[kMostOperands];
-    alignas(64) float sums[kInt8MostStripRows * kPanelCols];
+    alignas(64) float sums[kMostStripRows * kPanelCols];
     for (int64_t s = begin; s < end; ++s) {
-      int count = 0;
-      for (const size_t i : p.operands) pieces[count++] = {operands[i].strip(s), operands[i].steps};
+      const int64_t row = (block.first + s) * strip_rows;
       const int rows = rows_of(first, s);
-      if (!p.int8.empty()) std::fill_n(sums, strip_rows * kPanelCols, 0.0f);
-      const uint32_t* codes = weights;
-      for (const auto& [i, format] : p.int8) {
-        int8->multiply(format, operands[i].strip(s), codes, operands[i].x.cols, rows, sums);
-        codes += operands[i].steps * Int8PanelWords(format);
+      if (p.int8) {
+        std::fill_n(sums, strip_rows * kPanelCols, 0.0f);
+        int8->multiply(*p.int8, first.strip(s), weights, first.x.cols, rows, sums);
       }
-      kernels.multiply(pieces, count, codes, p.int8.empty() ? nullptr : sums, rows, cols,
-                       At(p.out, (block.first + s) * strip_rows, panel * kPanelCols));
+      int count = 0;
+      for (size_t i = p.int8 ? 1 : 0; i < p.operands.size(); ++i) {
+        pieces[count++] = {operands[p.operands[i]].strip(s), operands[p.operands[i]].steps};
+      }
+      const uint32_t* rest = weights + p.int8_words;
+      const float* start = p.int8 ? sums : nullptr;
+      if (p.some_rows.empty()) {
+        kernels.multiply(pieces, count, rest, start, rows, cols, At(p.out, row, panel * kPanelCols));
+      } else {
+        MultiplyStrip(kernels, p, {pieces, static_cast<size_t>(count)}, rest, start, row, rows, panel, cols);
+      }
     }
   });
 }
@@ -246,32 +280,55 @@ void Multiply(const Runtime& rt, const LinearKernels& kernels, const Int8Kernels
   }
 }
 
-PackStrip RowPacker(const LinearKernels& kernels, const Int8Kernels* int8 = nullptr) {
+PackStrip RowPacker(const LinearKernels& kernels, const Int8Kernels* int8) {
   return [&kernels, int8](const Operand& o, int64_t row, int count, uint32_t* strip) {
     (o.int8 ? int8->pack_rows : kernels.pack_rows)(InputOf(o.x, row), count, o.x.cols, strip);
   };
 }
 
-// A product without its pack_panel, which differs between the forward pass and the gradient.
+// The terms that a product begins with and that are of all its rows; the first one is.
+std::span<const LinearTerm> SharedTerms(const LinearProduct& p) {
+  size_t count = 0;
+  while (count < p.terms.size() && p.terms[count].x.rows == p.y.rows) ++count;
+  return p.terms.first(count);
+}
+
+// A product of its shared terms, without its pack_panel, which differs between the forward pass and the gradient.
 Product ProductOf(const LinearKernels& kernels, const Int8Kernels* int8, const LinearProduct& p, std::vector<Operand>* operands) {
-  HEW_CHECK(p.terms.size() <= kMostOperands);
   Product product;
   product.after = p.after;
   product.cols = p.y.cols;
   product.out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
-  ForTerms(int8, p.terms, [&](const LinearTerm& t, bool quantised) {
-    const size_t i = OperandOf(t.x, quantised, kernels.group, operands);
-    const int64_t steps = (*operands)[i].steps;
-    if (quantised) {
-      product.int8.push_back({i, FormatOf(t.w->type)});
-      product.int8_words += steps * Int8PanelWords(FormatOf(t.w->type));
-    } else {
-      product.operands.push_back(i);
-      product.panel_words += steps * kPanelCols;
-    }
-  });
-  product.panel_words += product.int8_words;
+  if (BeginsInInt8(int8, p)) {
+    product.int8 = FormatOf(p.terms[0].w->type);
+    product.int8_words = p.terms[0].x.cols / kInt8Group * Int8PanelWords(*product.int8);
+  }
+  product.panel_words = product.int8_words;
+  for (const LinearTerm& t : SharedTerms(p)) {
+    const bool quantised = product.int8 && product.operands.empty();
+    product.operands.push_back(OperandOf(t.x, quantised, kernels.group, operands));
+    if (!quantised) product.panel_words += CeilDiv(t.x.cols, kernels.group) * kPanelCols;
+  }
+  HEW_CHECK(!product.operands.empty() && product.operands.size() <= kMostOperands);
   return product;
+}
+
+// Gives each product its other terms, their rows converted.
+void AddSomeRows(const LinearKernels& kernels, std::span<const LinearProduct> products, std::vector<Product>& packed) {
+  int64_t size = 0;
+  for (const LinearProduct& p : products) {
+    for (const LinearTerm& t : p.terms.subspan(SharedTerms(p).size())) {
+      size += t.x.rows * CeilDiv(CeilDiv(t.x.cols, kernels.group), kStripSteps) * kStripSteps;
+    }
+  }
+  uint32_t* memory = size > 0 ? row_scratch.Take(size) : nullptr;
+  for (size_t i = 0; i < products.size(); ++i) {
+    for (const LinearTerm& t : products[i].terms.subspan(SharedTerms(products[i]).size())) {
+      const int64_t stride = CeilDiv(CeilDiv(t.x.cols, kernels.group), kStripSteps) * kStripSteps;
+      packed[i].some_rows.push_back({t.w, t.first_row, t.x.rows, memory, stride});
+      for (int64_t r = 0; r < t.x.rows; ++r, memory += stride) kernels.convert_row(InputOf(t.x, r), t.x.cols, memory);
+    }
+  }
 }
 
 void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
@@ -280,18 +337,21 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
   std::vector<Product> packed;
   for (const LinearProduct& p : products) {
     packed.push_back(ProductOf(kernels, int8, p, &operands));
-    packed.back().pack_panel = [&kernels, int8, terms = p.terms](int64_t panel, uint32_t* weights) {
-      ForTerms(int8, terms, [&](const LinearTerm& t, bool quantised) {
+    const bool quantised = packed.back().int8.has_value();
+    packed.back().pack_panel = [&kernels, int8, quantised, terms = SharedTerms(p)](int64_t panel, uint32_t* weights) {
+      for (const LinearTerm& t : terms) {
+        const bool first = quantised && &t == terms.data();
         const TileFormat format = FormatOf(t.w->type);
         for (int half = 0; half < 2; ++half) {
           const int64_t tile = panel * 2 + half;
           if (tile >= t.w->tiles()) continue;
-          (quantised ? int8->pack_tile : kernels.pack_tile)(format, TileOf(*t.w, tile), t.w->cols, half, weights);
+          (first ? int8->pack_tile : kernels.pack_tile)(format, TileOf(*t.w, tile), t.w->cols, half, weights);
         }
-        weights += quantised ? t.w->cols / kInt8Group * Int8PanelWords(format) : CeilDiv(t.w->cols, kernels.group) * kPanelCols;
-      });
+        weights += first ? t.w->cols / kInt8Group * Int8PanelWords(format) : CeilDiv(t.w->cols, kernels.group) * kPanelCols;
+      }
     };
   }
+  AddSomeRows(kernels, products, packed);
   Multiply(rt, kernels, int8, kBlockRows, operands, packed, RowPacker(kernels, int8));
 }
 
@@ -300,24 +360,24 @@ void LinearManyRows(const Runtime& rt, const LinearKernels& kernels, std::span<c
 // Converted rows of every term of every product; a matrix that several read is converted once.
 class ConvertedRows {
  public:
-  ConvertedRows(const LinearKernels& kernels, const Int8Kernels* int8, std::span<const LinearProduct> products, int64_t rows) {
+  ConvertedRows(const LinearKernels& kernels, const Int8Kernels* int8, std::span<const LinearProduct> products) {
     int64_t size = 0;
     for (const LinearProduct& p : products) {
       for (const LinearTerm& t : p.terms) {
         const size_t known = operands_.size();
-        terms_.push_back(OperandOf(t.x, TakesInt8(int8, *t.w), kernels.group, &operands_));
+        terms_.push_back(OperandOf(t.x, &t == p.terms.data() && BeginsInInt8(int8, p), kernels.group, &operands_));
         if (operands_.size() == known) continue;
         Operand& o = operands_.back();
         o.strip_size = o.int8 ? o.steps * kInt8RowWords : CeilDiv(o.steps, kStripSteps) * kStripSteps;
-        size += o.strip_size * rows;
+        size += o.strip_size * o.rows;
       }
     }
     uint32_t* memory = activation_scratch.Take(size);
     for (Operand& o : operands_) {
       o.packed = memory;
-      memory += o.strip_size * rows;
+      memory += o.strip_size * o.rows;
       const auto convert = o.int8 ? int8->quantise_row : kernels.convert_row;
-      for (int64_t r = 0; r < rows; ++r) convert(InputOf(o.x, r), o.x.cols, o.strip(r));
+      for (int64_t r = 0; r < o.rows; ++r) convert(InputOf(o.x, r), o.x.cols, o.strip(r));
     }
   }
   const Operand& of_term(size_t term) const { return operands_[terms_[term]]; }  // counted over all products
@@ -333,12 +393,14 @@ void MultiplyTiles(const LinearKernels& kernels, const Int8Kernels* int8, const 
   const int64_t rows = p.y.rows, tiles[kFewTiles] = {begin + pair, begin + half + pair};
   const int count = tiles[1] < end ? 2 : 1;
   alignas(64) float sums[kFewRows * kFewTiles * kTileRows] = {};
-  ForTerms(int8, p.terms, [&](const LinearTerm& t, bool quantised) {
-    const Operand& o = x.of_term(first_term + static_cast<size_t>(&t - p.terms.data()));
+  for (size_t i = 0; i < p.terms.size(); ++i) {
+    const LinearTerm& t = p.terms[i];
+    const Operand& o = x.of_term(first_term + i);
     const int64_t distance = count == 1 ? 0 : (tiles[1] - tiles[0]) * t.w->tile_bytes;
-    const auto multiply = quantised ? int8->multiply_few : kernels.multiply_few;
-    multiply(FormatOf(t.w->type), TileOf(*t.w, tiles[0]), distance, t.w->cols, o.packed, o.strip_size, static_cast<int>(rows), sums);
-  });
+    const auto multiply = o.int8 ? int8->multiply_few : kernels.multiply_few;
+    multiply(FormatOf(t.w->type), TileOf(*t.w, tiles[0]), distance, t.w->cols, o.packed, o.strip_size, static_cast<int>(t.x.rows),
+             sums + t.first_row * kFewTiles * kTileRows);
+  }
   const LinearOutput out = OutputOf(p.y, p.bias, 1.0f, p.accumulate);
   for (int64_t r = 0; r < rows; ++r) {
     for (int t = 0; t < count; ++t) {
@@ -352,7 +414,7 @@ void MultiplyTiles(const LinearKernels& kernels, const Int8Kernels* int8, const 
 // from the others' runs when it is through: what a tile gives does not depend on who makes it.
 void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<const LinearProduct> products) {
   const Int8Kernels* int8 = Int8For(rt);
-  const ConvertedRows x(kernels, int8, products, products[0].y.rows);
+  const ConvertedRows x(kernels, int8, products);
   struct Run {
     const LinearProduct* product;
     size_t first_term;
@@ -391,22 +453,29 @@ void LinearFewRows(const Runtime& rt, const LinearKernels& kernels, std::span<co
 }  // namespace
 
 void LinearAll(const Runtime& rt, std::span<const LinearProduct> products) {
-  HEW_CHECK(!products.empty());
+  bool alike = true;  // the same rows everywhere
+  int64_t least = INT64_MAX, most = 0;
   for (const LinearProduct& p : products) {
-    HEW_CHECK(!p.terms.empty() && p.y.rows == products[0].y.rows);
-    for (const LinearTerm& t : p.terms) HEW_CHECK(t.x.rows == p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
-  }
-  if (products[0].y.rows == 0) return;
-  const LinearKernels& kernels = KernelsFor(rt);
-  if (products[0].y.rows <= kFewRows) {
-    for (size_t begin = 0, end; begin < products.size(); begin = end) {
-      end = begin + 1;
-      while (end < products.size() && !products[end].after) ++end;
-      LinearFewRows(rt, kernels, products.subspan(begin, end - begin));
+    HEW_CHECK(!p.terms.empty() && p.terms[0].x.rows == p.y.rows);
+    for (const LinearTerm& t : p.terms) {
+      HEW_CHECK(t.first_row >= 0 && t.first_row + t.x.rows <= p.y.rows && t.w->rows == p.y.cols && t.x.cols == t.w->cols);
+      alike = alike && t.x.rows == products[0].y.rows;
     }
-    return;
+    least = std::min(least, p.y.rows);
+    most = std::max(most, p.y.rows);
   }
-  LinearManyRows(rt, kernels, products);
+  HEW_CHECK(!products.empty() && (least > 0 || most == 0));
+  if (most == 0) return;
+  const LinearKernels& kernels = KernelsFor(rt);
+  if (alike && most > kFewRows) return LinearManyRows(rt, kernels, products);
+  for (size_t begin = 0, end; begin < products.size(); begin = end) {
+    std::vector<LinearProduct> few, many;
+    for (end = begin; end < products.size() && (end == begin || !products[end].after); ++end) {
+      (products[end].y.rows <= kFewRows ? few : many).push_back(products[end]);
+    }
+    if (!few.empty()) LinearFewRows(rt, kernels, few);
+    if (!many.empty()) LinearManyRows(rt, kernels, many);
+  }
 }
 
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
@@ -433,7 +502,7 @@ void LinearInputGradientAll(const Runtime& rt, std::span<const LinearProduct> pr
       }
     };
   }
-  if (products[0].y.rows > 0) Multiply(rt, kernels, nullptr, kBlockRows, operands, packed, RowPacker(kernels));
+  if (products[0].y.rows > 0) Multiply(rt, kernels, nullptr, kBlockRows, operands, packed, RowPacker(kernels, nullptr));
 }
 
 void LinearInputGradient(const Runtime& rt, std::span<const LinearTerm> terms, MatrixView d_x, bool accumulate) {

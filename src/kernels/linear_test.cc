@@ -212,6 +212,56 @@ RC_GTEST_PROP(Linear, SeveralAtOnceHaveTheBitsOfEachAlone, ()) {
   }
 }
 
+// Terms of some rows alone, and products of different numbers of rows: each row has the bits of a product of its own.
+RC_GTEST_PROP(Linear, TermsOfSomeRowsHaveTheBitsOfThoseRowsAlone, ()) {
+  Random random{*rc::gen::arbitrary<uint64_t>(), 8, 0};
+  const ThreadPool pool(static_cast<int>(Any(1, 3)));
+  const int64_t m = Any(1, 40), n = Any(1, 100), k = 32 * Any(1, 4);
+  const DType type = AnyActivation();
+  const Weight w = RandomWeight(pool, *rc::gen::element(DType::kQ4_1, DType::kBF16), n, k, random);
+  const Padded x(type, m, k, random), y(AnyActivation(), m, n, random);
+  struct Part {
+    int64_t first, rows;
+    Weight a, b;
+    Padded h;
+  };
+  std::deque<Part> parts;
+  for (int64_t row = Any(0, 3); row < m;) {
+    const int64_t rows = std::min(m - row, Any(1, 14)), rank = Any(1, 20);
+    parts.push_back({row, rows, RandomWeight(pool, DType::kBF16, rank, k, random), RandomWeight(pool, DType::kBF16, n, rank, random),
+                     Padded(type, rows, rank, random)});
+    row += rows + Any(0, 2);
+  }
+  std::vector<float> bias;
+  for (int64_t i = 0; i < n; ++i) bias.push_back(random.Normal());
+  const auto rows_of = [&](const Padded& from, int64_t row, int64_t rows) { return MatrixView(from.view).Rows(row, rows); };
+  for (const Runtime& rt : Modes(pool)) {
+    Padded alone = y, together = y;
+    std::vector<LinearTerm> low(parts.size()), sum = {{x.view, &w}};
+    std::vector<LinearProduct> products;
+    std::vector<bool> has_part(static_cast<size_t>(m));
+    for (size_t i = 0; i < parts.size(); ++i) {
+      Part& part = parts[i];
+      part.h.Rebind();
+      low[i] = {rows_of(x, part.first, part.rows), &part.a};
+      products.push_back({{&low[i], 1}, nullptr, part.h.view});
+      sum.push_back({part.h.view, &part.b, part.first});
+      Padded h = part.h;
+      Linear(rt, {&low[i], 1}, nullptr, h.view);
+      const LinearTerm terms[] = {{rows_of(x, part.first, part.rows), &w}, {h.view, &part.b}};
+      Linear(rt, terms, bias.data(), alone.view.Rows(part.first, part.rows), true);
+      for (int64_t r = 0; r < part.rows; ++r) has_part[static_cast<size_t>(part.first + r)] = true;
+    }
+    for (int64_t r = 0; r < m; ++r) {
+      const LinearTerm term = {rows_of(x, r, 1), &w};
+      if (!has_part[static_cast<size_t>(r)]) Linear(rt, {&term, 1}, bias.data(), alone.view.Rows(r, 1), true);
+    }
+    products.push_back({sum, bias.data(), together.view, true, !parts.empty()});
+    LinearAll(rt, products);
+    RC_ASSERT(SameBits(alone, together));
+  }
+}
+
 RC_GTEST_PROP(OuterProductGradient, EveryInstructionSetAgreesWithTheReference, ()) {
   Random random{*rc::gen::arbitrary<uint64_t>(), 3, 0};
   const ThreadPool pool(static_cast<int>(Any(1, 3)));

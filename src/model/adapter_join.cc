@@ -79,7 +79,7 @@ std::vector<JoinedModule> JoinModules(const LoraAdapter& adapter, const Model& b
       std::vector<Part> parts;
       int64_t out = 0;
       for (Projection p : module.projections()) {
-        if (!base.config.Has(p)) continue;
+        if (!base.config.Has(p, layer)) continue;
         if (const LoraModule* m = adapter.Find(layer, p)) parts.push_back({m, out});
         out += ProjectionShape(base.config, p).first;
       }

@@ -98,7 +98,7 @@ Status AdapterParts::AddModules(const std::pair<int64_t, AdapterPart>& layer_par
   const int64_t rank = part.a->shape[0];
   int64_t out = 0, in = 0;
   for (Projection p : part.module->projections()) {
-    if (!base.config.Has(p)) {
+    if (!base.config.Has(p, layer)) {
       return BadInput("{}: {}: expected a layer that the base has, found {}", path_, part.a->name,
                       NameOf(layer, *part.module));
     }

@@ -59,6 +59,22 @@ Status CheckScale(const char* name, float value) {
   return FieldError(name, "a positive number", fmt::format("{}", value));
 }
 
+Status CheckExperts(const ModelConfig& config) {
+  const bool any =
+      std::any_of(config.layers.begin(), config.layers.end(), [](const LayerConfig& l) { return l.sparse; });
+  if (!any && config.num_experts == 0) return {};
+  if (!any) return FieldError("experts", "a layer that has some", "none");
+  const auto check = [](const char* name, int64_t value, int64_t limit) -> Status {
+    if (value >= 1 && value <= limit) return {};
+    return FieldError(name, fmt::format("a number from 1 to {}", limit), std::to_string(value));
+  };
+  HEW_RETURN_IF_ERROR(check("number of experts", config.num_experts, kMaxExperts));
+  HEW_RETURN_IF_ERROR(check("experts of a token", config.num_experts_per_tok, config.num_experts));
+  HEW_RETURN_IF_ERROR(check("size of an expert", config.moe_intermediate_size, int64_t{1} << 20));
+  if (config.gated) return {};
+  return FieldError("experts", "none without a gated feed-forward part", "some (not supported)");
+}
+
 }  // namespace
 
 ModelConfig StartConfig(const Architecture& architecture) {
@@ -89,6 +105,7 @@ void SetLayers(const FamilyTraits& traits, int64_t window, int64_t global_every,
     const auto is_last_of = [l](int64_t n) { return n > 0 && static_cast<int64_t>(l + 1) % n == 0; };
     config->layers[l].window = is_last_of(global_every) ? 0 : window;
     config->layers[l].rope = config->ropes.empty() || is_last_of(traits.no_rope_every) ? kNoRope : 0;
+    config->layers[l].sparse = config->num_experts > 0;
   }
 }
 
@@ -147,6 +164,7 @@ Status CompleteConfig(ModelConfig* config, const FieldNamer& name_of) {
       return FieldError("sliding window", "a number of at least 1", std::to_string(layer.window));
     }
   }
+  HEW_RETURN_IF_ERROR(CheckExperts(*config));
   if (config->attention_scale == 0) {
     config->attention_scale = static_cast<float>(1 / std::sqrt(static_cast<double>(config->head_dim)));
   }
@@ -162,6 +180,25 @@ Status CompleteConfig(ModelConfig* config, const FieldNamer& name_of) {
 
 Status CompleteConfig(ModelConfig* config) {
   return CompleteConfig(config, [](const IntegerField& field) { return std::string(field.json); });
+}
+
+bool ModelConfig::Has(Projection p) const {
+  for (int64_t l = 0; l < num_hidden_layers; ++l) {
+    if (Has(p, l)) return true;
+  }
+  return false;
+}
+
+int64_t ModelConfig::widest_feed_forward() const {
+  int64_t widest = 0;
+  for (int64_t l = 0; l < num_hidden_layers; ++l) widest = std::max(widest, experts_per_row(l) * feed_forward_size(l));
+  return widest;
+}
+
+std::pair<int64_t, int64_t> ExpertShape(const ModelConfig& config, Projection p) {
+  HEW_CHECK(p >= Projection::kGate);
+  if (p == Projection::kDown) return {config.hidden_size, config.moe_intermediate_size};
+  return {config.moe_intermediate_size, config.hidden_size};
 }
 
 std::pair<int64_t, int64_t> ProjectionShape(const ModelConfig& config, Projection p) {

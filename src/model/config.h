@@ -42,8 +42,9 @@ struct RopeConfig {
 };
 
 struct LayerConfig {
-  int64_t window = 0;  // > 0: a query sees only the last `window` keys, itself included
-  int rope = 0;        // index into ModelConfig::ropes, or kNoRope
+  int64_t window = 0;   // > 0: a query sees only the last `window` keys, itself included
+  int rope = 0;         // index into ModelConfig::ropes, or kNoRope
+  bool sparse = false;  // its feed-forward part is ModelConfig's experts, of which each row goes through a few
 };
 inline constexpr int kNoRope = -1;
 
@@ -76,6 +77,11 @@ struct ModelConfig {
   float logit_softcap = 0;      // the same for the logits
   float embedding_scale = 1;
 
+  // Of the sparse layers (Shazeer et al. 2017; routing as in Jiang et al. 2024). No experts: no such layers.
+  int64_t num_experts = 0, num_experts_per_tok = 0;
+  int64_t moe_intermediate_size = 0;  // of one expert
+  bool norm_topk_prob = true;  // the weights of a row's experts add up to 1; else they are shares among all experts
+
   Activation hidden_act = Activation::kSilu;
   bool gated = true;  // down(act(gate) * up), else down(act(up))
   std::array<bool, kProjectionCount> has_bias = {};
@@ -83,12 +89,25 @@ struct ModelConfig {
 
   int64_t query_size() const { return num_attention_heads * head_dim; }
   int64_t key_value_size() const { return num_key_value_heads * head_dim; }
-  bool Has(Projection p) const { return gated || p != Projection::kGate; }
+  bool Sparse(int64_t layer) const { return layers[static_cast<size_t>(layer)].sparse; }
+  // Whether a layer has this projection; of a sparse one the feed-forward part is experts, which are none.
+  bool Has(Projection p, int64_t layer) const {
+    return (gated || p != Projection::kGate) && !(p >= Projection::kGate && Sparse(layer));
+  }
+  bool Has(Projection p) const;  // in any layer
+  // Whether a new adapter may change it: beside experts attention alone, because PEFT takes the names of the
+  // feed-forward projections for those of experts.
+  bool Adapts(Projection p) const { return Has(p) && (num_experts == 0 || p < Projection::kGate); }
   bool HasBias(Projection p) const { return has_bias[static_cast<size_t>(p)]; }
+  // What a row goes through in a layer's feed-forward part: so many times so many inner values.
+  int64_t experts_per_row(int64_t layer) const { return Sparse(layer) ? num_experts_per_tok : 1; }
+  int64_t feed_forward_size(int64_t layer) const { return Sparse(layer) ? moe_intermediate_size : intermediate_size; }
+  int64_t widest_feed_forward() const;  // the largest product of the two over all layers
 };
 
-// [out, in] of a projection.
+// [out, in] of a projection, and of one of gate, up and down in an expert.
 std::pair<int64_t, int64_t> ProjectionShape(const ModelConfig& config, Projection p);
+std::pair<int64_t, int64_t> ExpertShape(const ModelConfig& config, Projection p);
 
 // All check every number (positive, heads divisible, sizes that the tensors can have) and name the field at
 // fault.

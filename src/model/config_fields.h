@@ -11,7 +11,7 @@
 
 namespace hew {
 
-inline constexpr int64_t kMaxLayers = 1024;
+inline constexpr int64_t kMaxLayers = 1024, kMaxExperts = 4096;
 
 struct IntegerField {
   int64_t ModelConfig::*member;

@@ -88,6 +88,38 @@ Status ReadLayers(const Keys& keys, const FamilyTraits& traits, ModelConfig* con
   return {};
 }
 
+// The loader finds out which layers have them.
+Status ReadExperts(const Keys& keys, ModelConfig* config) {
+  HEW_ASSIGN(config->num_experts, keys.IntOr("expert_count", 0));
+  if (config->num_experts == 0) return {};
+  HEW_ASSIGN(config->num_experts_per_tok, keys.metadata.GetInt(keys("expert_used_count")));
+  HEW_ASSIGN(config->moe_intermediate_size, keys.IntOr("expert_feed_forward_length", config->intermediate_size));
+  HEW_ASSIGN(config->norm_topk_prob, keys.metadata.GetBoolOr(keys("expert_weights_norm"), true));
+  for (const char* key : {"expert_shared_count", "expert_shared_feed_forward_length", "expert_group_count"}) {
+    HEW_ASSIGN(const int64_t value, keys.IntOr(key, 0));
+    if (value != 0) return BadInput("{}: expected 0, found {} (not supported)", keys(key), value);
+  }
+  HEW_ASSIGN(const double scale, keys.FloatOr("expert_weights_scale", 1));
+  if (scale != 1 && scale != 0)
+    return BadInput("{}: expected 1, found {} (not supported)", keys("expert_weights_scale"), scale);
+  return {};
+}
+
+// Among the families of one GGUF name, the one that has experts and windows as this file has.
+Result<std::string> ModelTypeOf(const Keys& keys, const ModelConfig& config) {
+  const bool windowed =
+      std::any_of(config.layers.begin(), config.layers.end(), [](const auto& l) { return l.window > 0; });
+  const Architecture* found = nullptr;
+  for (const Architecture& a : Architectures()) {
+    if (a.gguf != config.architecture || a.traits.experts != (config.num_experts > 0)) continue;
+    if (!found || (windowed && a.traits.windowed)) found = &a;
+  }
+  if (found) return std::string(found->hf_model_type);
+  return BadInput("{}: expected {}, found {}", keys("expert_count"),
+                  config.num_experts > 0 ? "0, for this architecture has no experts here" : "a number of at least 1",
+                  config.num_experts);
+}
+
 Status ReadScales(const Keys& keys, const FamilyTraits& traits, ModelConfig* config) {
   const bool wide = traits.wide_scale_layers > 0 && config->num_hidden_layers == traits.wide_scale_layers;
   HEW_ASSIGN(const double scale, keys.FloatOr("attention.scale", wide ? ImpliedAttentionScale(*config) : 0));
@@ -102,10 +134,6 @@ Status ReadScales(const Keys& keys, const FamilyTraits& traits, ModelConfig* con
 
 // What would change the arithmetic and is not built is refused, never ignored.
 Status RefuseUnsupported(const Keys& keys, const ModelConfig& config) {
-  HEW_ASSIGN(const int64_t experts, keys.IntOr("expert_count", 0));
-  if (experts != 0) {
-    return BadInput("{}: expected 0, found {} (mixtures of experts are not supported)", keys("expert_count"), experts);
-  }
   HEW_ASSIGN(const int64_t value_length, keys.IntOr("attention.value_length", config.head_dim));
   if (value_length != config.head_dim) {
     return BadInput("{}: expected {} as the keys', found {}", keys("attention.value_length"), config.head_dim,
@@ -134,12 +162,9 @@ Result<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata) {
              metadata.GetFloat(keys(layer_norm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon")));
   config.norm_eps = static_cast<float>(eps);
   HEW_RETURN_IF_ERROR(ReadRope(keys, &config));
+  HEW_RETURN_IF_ERROR(ReadExperts(keys, &config));
   HEW_RETURN_IF_ERROR(ReadLayers(keys, traits, &config));
-  for (const Architecture& a : Architectures()) {
-    const bool fits = a.gguf == name && a.traits.windowed;
-    if (fits && std::any_of(config.layers.begin(), config.layers.end(), [](const auto& l) { return l.window > 0; }))
-      config.model_type = a.hf_model_type;
-  }
+  HEW_ASSIGN(config.model_type, ModelTypeOf(keys, config));
   HEW_RETURN_IF_ERROR(ReadScales(keys, traits, &config));
   HEW_RETURN_IF_ERROR(CompleteConfig(&config, [&](const IntegerField& f) { return keys(f.gguf); }));
   HEW_RETURN_IF_ERROR(RefuseUnsupported(keys, config));

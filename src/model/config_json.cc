@@ -1,4 +1,5 @@
 // The reader of config.json, of Transformers 4 and 5.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -219,6 +220,33 @@ Status ReadLayers(const JsonReader& reader, const FamilyTraits& traits, ModelCon
       .map([](bool) {});
 }
 
+// Sparse are all layers, or every decoder_sparse_step-th, but for those in mlp_only_layers.
+Status ReadExperts(const JsonReader& reader, const FamilyTraits& traits, ModelConfig* config) {
+  if (!traits.experts) return {};
+  const char* count =
+      reader.Find("num_local_experts") && !reader.Find("num_experts") ? "num_local_experts" : "num_experts";
+  HEW_RETURN_IF_ERROR(reader.Integer(count, true, &config->num_experts));
+  HEW_RETURN_IF_ERROR(reader.Integer("num_experts_per_tok", true, &config->num_experts_per_tok));
+  config->moe_intermediate_size = config->intermediate_size;
+  HEW_RETURN_IF_ERROR(reader.Integer("moe_intermediate_size", false, &config->moe_intermediate_size));
+  config->norm_topk_prob = traits.normed_experts;
+  return reader.Boolean("norm_topk_prob", &config->norm_topk_prob);
+}
+
+Status ReadSparseLayers(const JsonReader& reader, ModelConfig* config) {
+  if (config->num_experts == 0) return {};
+  int64_t step = 1;
+  HEW_RETURN_IF_ERROR(reader.Integer("decoder_sparse_step", false, &step));
+  if (step < 1) return FieldError("decoder_sparse_step", "a number of at least 1", std::to_string(step));
+  const Json* dense = reader.Find("mlp_only_layers");
+  if (dense && !dense->is_array()) return reader.Wrong("mlp_only_layers", "a list of layers", *dense);
+  for (size_t l = 0; l < config->layers.size(); ++l) {
+    const bool listed = dense && std::find(dense->begin(), dense->end(), Json(l)) != dense->end();
+    config->layers[l].sparse = static_cast<int64_t>(l + 1) % step == 0 && !listed;
+  }
+  return {};
+}
+
 // --- The rest --------------------------------------------------------------------------------------------------------
 
 Status ReadActivation(const JsonReader& reader, ModelConfig* config) {
@@ -282,7 +310,9 @@ Result<ModelConfig> ReadJsonConfig(const Json& json) {
   HEW_RETURN_IF_ERROR(ReadActivation(reader, &config));
   double local_theta = 0;
   HEW_RETURN_IF_ERROR(ReadRope(reader, traits, &local_theta, &config));
+  HEW_RETURN_IF_ERROR(ReadExperts(reader, traits, &config));
   HEW_RETURN_IF_ERROR(ReadLayers(reader, traits, &config));
+  HEW_RETURN_IF_ERROR(ReadSparseLayers(reader, &config));
   if (local_theta > 0) UseLocalRope(local_theta, &config);
   double scalar = 0;
   HEW_RETURN_IF_ERROR(reader.Real("query_pre_attn_scalar", &scalar));

@@ -96,6 +96,12 @@ Status ConfigToGguf(const ModelConfig& c, GgufMetadata* metadata) {
       prefix + (c.norm == NormKind::kLayer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"),
       c.norm_eps);
   metadata->Set(prefix + "vocab_size", U32(c.vocab_size));
+  if (c.num_experts > 0) {
+    metadata->Set(prefix + "expert_count", U32(c.num_experts));
+    metadata->Set(prefix + "expert_used_count", U32(c.num_experts_per_tok));
+    metadata->Set(prefix + "expert_feed_forward_length", U32(c.moe_intermediate_size));
+    if (!c.norm_topk_prob) metadata->Set(prefix + "expert_weights_norm", false);
+  }
   SetRope(c, prefix, metadata);
   HEW_RETURN_IF_ERROR(SetLayersOf(c, prefix, metadata));
   if (c.attention_scale != ImpliedAttentionScale(c)) metadata->Set(prefix + "attention.scale", c.attention_scale);

@@ -96,6 +96,21 @@ void SetLayersOf(const ModelConfig& c, Json* json) {
   if (no_rope) (*json)["no_rope_layers"] = rotated;
 }
 
+void SetExperts(const ModelConfig& c, Json* json) {
+  if (c.num_experts == 0) return;
+  Json dense = Json::array();
+  for (size_t l = 0; l < c.layers.size(); ++l) {
+    if (!c.layers[l].sparse) dense.push_back(l);
+  }
+  (*json)["num_experts"] = (*json)["num_local_experts"] =
+      c.num_experts;  // families differ in which of the names they read
+  (*json)["num_experts_per_tok"] = c.num_experts_per_tok;
+  (*json)["moe_intermediate_size"] = c.moe_intermediate_size;
+  (*json)["norm_topk_prob"] = c.norm_topk_prob;
+  (*json)["decoder_sparse_step"] = 1;
+  (*json)["mlp_only_layers"] = dense;
+}
+
 }  // namespace
 
 Result<Json> ConfigToJson(const ModelConfig& c) {
@@ -120,6 +135,7 @@ Result<Json> ConfigToJson(const ModelConfig& c) {
   json["attention_dropout"] = 0.0;
   HEW_RETURN_IF_ERROR(SetRope(c, &json));
   SetLayersOf(c, &json);
+  SetExperts(c, &json);
   if (traits.scaled_embedding)
     json["query_pre_attn_scalar"] = std::round(1e3 / (c.attention_scale * c.attention_scale)) / 1e3;
   if (c.attention_softcap != 0 || traits.attention_softcap != 0)

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "kernels/ops.h"
+#include "model/experts.h"
 #include "model/training_buffers.h"
 
 namespace hew {
@@ -60,9 +61,28 @@ void ActivationBackward(const LayerPass& pass, ConstMatrixView d_activated) {
   }
 }
 
+// FeedForwardBackward where that part is experts, in which nothing learns.
+bool SparseBackward(const LayerPass& pass, MatrixView d_residual) {
+  const ModelConfig& config = pass.config();
+  const LayerViews& v = pass.views;
+  if (!pass.NeedsInputOf(Projection::kGate)) return false;
+  const ConstMatrixView d_output =
+      OutputGradientOf(pass, pass.weights().feed_forward_output_norm, ModelTensor::kFeedForwardOutputNorm,
+                       v.feed_forward_output, d_residual);
+  const MatrixView middle = pass.Fp32(pass.activations.middle, config.hidden_size);
+  const Norm& norm = pass.weights().feed_forward_norm;
+  NormForward(pass.context, norm, middle, v.normed);
+  const MatrixView d_activated = pass.buffers.d_activated.View(v.up.dtype, v.up.rows, v.up.cols);
+  const MatrixView d_normed = pass.Fp32(pass.buffers.d_normed, config.hidden_size);
+  ExpertsBackward(pass.context, pass.layer, v, d_output, d_activated, d_normed, pass.buffers.projections.experts);
+  NormBackward(pass.context, norm, middle, d_normed, d_residual, true, pass.GradientOf(ModelTensor::kFeedForwardNorm));
+  return true;
+}
+
 // Returns false when nothing below needs a gradient.
 bool FeedForwardBackward(const LayerPass& pass, MatrixView d_residual) {
   const ModelConfig& config = pass.config();
+  if (config.Sparse(pass.layer)) return SparseBackward(pass, d_residual);
   const LayerViews& v = pass.views;
   ActivateFeedForward(pass.context, v);
   MatrixView d_activated = pass.Act(pass.buffers.d_activated, config.intermediate_size);
@@ -102,12 +122,13 @@ void HeadsBackward(const LayerPass& pass, const RowPositions& at, const Norm& no
   NormBackward(pass.context, norm, HeadsAsRows(projected, d), rows, rows, false, pass.GradientOf(name));
 }
 
-// The gradient of the norm that q_proj, k_proj and v_proj share, of all rows, written to `d_normed` if `below`. Where only learned
-// rows asked, q's part is added to those.
-void InputsBackward(const LayerPass& pass, const PackedBatch& batch, bool few, ConstMatrixView normed, ConstMatrixView d_q,
-                    ConstMatrixView d_k, ConstMatrixView d_v, bool below, MatrixView d_normed) {
+// The gradient of the norm that q_proj, k_proj and v_proj share, of all rows, written to `d_normed` if `below`. Where
+// only learned rows asked, q's part is added to those.
+void InputsBackward(const LayerPass& pass, const PackedBatch& batch, bool few, ConstMatrixView normed,
+                    ConstMatrixView d_q, ConstMatrixView d_k, ConstMatrixView d_v, bool below, MatrixView d_normed) {
   if (!few) {
-    pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, normed, below ? &d_normed : nullptr);
+    pass.Backward({{Projection::kQ, d_q}, {Projection::kK, d_k}, {Projection::kV, d_v}}, normed,
+                  below ? &d_normed : nullptr);
     return;
   }
   const Runtime& rt = pass.context.rt;
@@ -118,8 +139,8 @@ void InputsBackward(const LayerPass& pass, const PackedBatch& batch, bool few, C
   if (below) AddToRows(rt, d_query_normed, batch.learned_rows, d_normed);
 }
 
-void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, const RowPositions& at, MatrixView d_stream,
-                            MatrixView d_residual) {
+void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, const RowPositions& at,
+                            MatrixView d_stream, MatrixView d_residual) {
   const Runtime& rt = pass.context.rt;
   const ModelConfig& config = pass.config();
   const DType type = pass.context.activation_type();
@@ -127,9 +148,8 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
   const bool few = OnlyLearnedRows(pass.context, batch, pass.layer);
   MatrixView d_attention = pass.Act(pass.buffers.d_attention, config.query_size());
   const bool more = pass.NeedsInputOf(Projection::kO);
-  const ConstMatrixView d_output =
-      OutputGradientOf(pass, pass.weights().attention_output_norm, ModelTensor::kAttentionOutputNorm,
-                       v.attention_output, d_stream);
+  const ConstMatrixView d_output = OutputGradientOf(pass, pass.weights().attention_output_norm,
+                                                    ModelTensor::kAttentionOutputNorm, v.attention_output, d_stream);
   pass.Backward({{Projection::kO, d_output}}, v.attention, more ? &d_attention : nullptr);
   if (!more) return;
 
@@ -142,8 +162,9 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
     std::memset(d_v.data, 0, static_cast<size_t>(rows * d_v.cols * d_v.element_bytes()));
   }
   const float* log_sum_exp = pass.Fp32(pass.activations.log_sum_exp, config.num_attention_heads).f32();
-  AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q, few ? LearnedSegmentsOf(batch, v) : SegmentsOf(batch, v),
-                    v.attention, log_sum_exp, d_attention, d_q, d_k, d_v);
+  AttentionBackward(rt, AttentionShapeOf(config, pass.layer), v.q,
+                    few ? LearnedSegmentsOf(batch, v) : SegmentsOf(batch, v), v.attention, log_sum_exp, d_attention,
+                    d_q, d_k, d_v);
   HeadsBackward(pass, few ? GatherRows(at, batch.learned_rows) : at, pass.weights().q_norm, ModelTensor::kQNorm,
                 v.q_projected, d_q);
   HeadsBackward(pass, at, pass.weights().k_norm, ModelTensor::kKNorm, v.k_projected, d_k);
@@ -165,7 +186,7 @@ void AttentionBlockBackward(const LayerPass& pass, const PackedBatch& batch, con
 void LayerBackward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t layer,
                    LayerActivations& activations, TrainingWorkspace::Buffers& buffers, MatrixView d_stream,
                    MatrixView d_residual, std::span<float> gradients) {
-  LayerViews views = ViewsOf(context, activations, buffers, d_residual.rows);
+  LayerViews views = ViewsOf(context, layer, activations, buffers, d_residual.rows);
   if (OnlyLearnedRows(context, batch, layer)) views = LearnedViewsOf(views, buffers, d_stream.rows);
   const LayerPass pass{context, layer, activations, buffers, views, gradients};
   if (FeedForwardBackward(pass, d_stream)) AttentionBlockBackward(pass, batch, at, d_stream, d_residual);

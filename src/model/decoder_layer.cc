@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/ops.h"
+#include "model/experts.h"
 #include "model/trainable.h"
 
 namespace hew {
@@ -54,8 +55,7 @@ void NormBackward(const DecoderContext& context, const Norm& norm, ConstMatrixVi
                   MatrixView d_x, bool accumulate, NormGradient d_norm) {
   const float eps = context.model.config.norm_eps;
   if (context.model.config.norm == NormKind::kLayer) {
-    LayerNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, d_norm.weight,
-                      d_norm.bias);
+    LayerNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, d_norm.weight, d_norm.bias);
   } else {
     RmsNormBackward(context.rt, x, norm.weight.data(), eps, d_y, d_x, accumulate, d_norm.weight);
   }
@@ -64,7 +64,8 @@ void NormBackward(const DecoderContext& context, const Norm& norm, ConstMatrixVi
 NormGradient NormGradientOf(const DecoderContext& context, std::span<float> gradients, ModelTensor t, int64_t layer) {
   if (!context.all) return {};
   const bool bias = context.model.config.norm == NormKind::kLayer;
-  return {gradients.data() + context.all->At(t, layer), bias ? gradients.data() + context.all->At(t, layer, true) : nullptr};
+  return {gradients.data() + context.all->At(t, layer),
+          bias ? gradients.data() + context.all->At(t, layer, true) : nullptr};
 }
 
 void Embed(const DecoderContext& context, std::span<const int32_t> ids, const RowPositions& at, MatrixView residual) {
@@ -81,12 +82,26 @@ void RotateHeads(const DecoderContext& context, int64_t layer, const RowPosition
        inverse, x);
 }
 
+void PlaceFeedForward(const DecoderContext& context, int64_t layer, int64_t rows, Scratch& gate, Scratch& up,
+                      LayerViews* views) {
+  const ModelConfig& config = context.model.config;
+  const DType type = context.activation_type();
+  const int64_t inner = config.feed_forward_size(layer);
+  views->experts_per_row = config.experts_per_row(layer);
+  if (config.gated) views->gate = gate.View(type, rows * views->experts_per_row, inner);
+  views->up = up.View(type, rows * views->experts_per_row, inner);
+}
+
 LayerViews FirstRows(const LayerViews& views, int64_t rows) {
   LayerViews first = views;
-  for (MatrixView* v : {&first.q_projected, &first.k_projected, &first.q, &first.attention, &first.k, &first.v, &first.gate,
-                        &first.up, &first.activated, &first.normed, &first.attention_output, &first.feed_forward_output}) {
-    if (v->rows > rows) *v = v->Rows(0, rows);
+  const auto cut = [](MatrixView* v, int64_t most) {
+    if (v->rows > most) *v = v->Rows(0, most);
+  };
+  for (MatrixView* v : {&first.q_projected, &first.k_projected, &first.q, &first.attention, &first.k, &first.v,
+                        &first.normed, &first.attention_output, &first.feed_forward_output}) {
+    cut(v, rows);
   }
+  for (MatrixView* v : {&first.gate, &first.up, &first.activated}) cut(v, rows * views.experts_per_row);
   return first;
 }
 
@@ -102,7 +117,8 @@ void GatherRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> r
 }
 
 void AddToRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y) {
-  HEW_CHECK(x.dtype == DType::kF32 && y.dtype == DType::kF32 && x.cols == y.cols && x.rows == static_cast<int64_t>(rows.size()));
+  HEW_CHECK(x.dtype == DType::kF32 && y.dtype == DType::kF32 && x.cols == y.cols &&
+            x.rows == static_cast<int64_t>(rows.size()));
   rt.pool->ParallelFor(x.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const float* from = x.f32(i);
@@ -124,8 +140,8 @@ RowPositions GatherRows(const RowPositions& at, std::span<const int32_t> rows) {
 namespace {
 
 // From what q_proj or k_proj gave to rotated heads.
-void FinishHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, const Norm& norm, MatrixView projected,
-                 MatrixView heads) {
+void FinishHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, const Norm& norm,
+                 MatrixView projected, MatrixView heads) {
   const int64_t d = context.model.config.head_dim;
   if (context.model.config.qk_norm) NormForward(context, norm, HeadsAsRows(projected, d), HeadsAsRows(heads, d));
   RotateHeads(context, layer, at, false, heads);
@@ -144,8 +160,9 @@ void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixVi
                      const LayerViews& views, ProjectionScratch& scratch) {
   const LayerWeights& weights = WeightsOf(context, layer);
   NormForward(context, weights.input_norm, residual, views.normed);
-  const ProjectionOutput group[] = {
-      {Projection::kQ, QueryOutput(context, views)}, {Projection::kK, KeyOutput(context, views)}, {Projection::kV, views.v}};
+  const ProjectionOutput group[] = {{Projection::kQ, QueryOutput(context, views)},
+                                    {Projection::kK, KeyOutput(context, views)},
+                                    {Projection::kV, views.v}};
   ProjectionForward(context, layer, group, views.normed, false, scratch);
   FinishHeads(context, layer, at, weights.q_norm, views.q_projected, views.q);
   FinishHeads(context, layer, at, weights.k_norm, views.k_projected, views.k);
@@ -185,8 +202,10 @@ void FeedForward(const DecoderContext& context, int64_t layer, const LayerViews&
                  ProjectionScratch& scratch) {
   const LayerWeights& weights = WeightsOf(context, layer);
   NormForward(context, weights.feed_forward_norm, residual, views.normed);
+  if (context.model.config.Sparse(layer)) return ExpertsForward(context, layer, views, residual, scratch.experts);
   const ProjectionOutput group[] = {{Projection::kUp, views.up}, {Projection::kGate, views.gate}};
-  ProjectionForward(context, layer, std::span(group).first(context.model.config.gated ? 2 : 1), views.normed, false, scratch);
+  ProjectionForward(context, layer, std::span(group).first(context.model.config.gated ? 2 : 1), views.normed, false,
+                    scratch);
   ActivateFeedForward(context, views);
   AddToResidual(context, layer, Projection::kDown, views.activated, weights.feed_forward_output_norm,
                 views.feed_forward_output, residual, scratch);

@@ -21,8 +21,11 @@ struct LayerViews {
   MatrixView q_projected, k_projected;  // ModelConfig::qk_norm: before norm and rotation; may be q and k themselves
   MatrixView q, attention;              // [rows, query_size]; q rotated
   MatrixView k, v;                      // [rows, key_value_size]; k rotated
-  MatrixView gate, up, activated;  // [rows, intermediate_size]; activated = act(gate) * up, or act(up) without gate
-  MatrixView normed;               // [rows, hidden_size]
+  // [rows, intermediate_size], of a sparse layer [rows * experts_per_row, moe_intermediate_size]; activated is
+  // act(gate) * up, or act(up) without gate.
+  MatrixView gate, up, activated;
+  int64_t experts_per_row = 1;
+  MatrixView normed;  // [rows, hidden_size]
   // ModelConfig::output_norms: [rows, hidden_size] fp32, before their norms; may be the same memory.
   MatrixView attention_output, feed_forward_output;
 };
@@ -51,7 +54,11 @@ void Embed(const DecoderContext& context, std::span<const int32_t> ids, const Ro
 // Rotates q or k, or back; nothing in a layer without rotary positions.
 void RotateHeads(const DecoderContext& context, int64_t layer, const RowPositions& at, bool inverse, MatrixView x);
 
-// The first `rows` rows of every view.
+// Points gate and up at memory for `rows` rows of that layer.
+void PlaceFeedForward(const DecoderContext& context, int64_t layer, int64_t rows, Scratch& gate, Scratch& up,
+                      LayerViews* views);
+
+// The first `rows` rows of every view, and what belongs to them of those that have several of each.
 LayerViews FirstRows(const LayerViews& views, int64_t rows);
 // Row i of y is row rows[i] of x, or is added to it.
 void GatherRows(const Runtime& rt, ConstMatrixView x, std::span<const int32_t> rows, MatrixView y);
@@ -61,8 +68,8 @@ RowPositions GatherRows(const RowPositions& at, std::span<const int32_t> rows);
 // q, k, v from the residual stream [rows, hidden_size], fp32; its norm stays in views.normed.
 void AttentionInputs(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
                      const LayerViews& views, ProjectionScratch& scratch);
-// The same in two parts, for a last layer of which few rows are asked: keys and values of all rows; and queries of those rows
-// whose norms are in views.normed.
+// The same in two parts, for a last layer of which few rows are asked: keys and values of all rows; and queries of
+// those rows whose norms are in views.normed.
 void KeysAndValues(const DecoderContext& context, int64_t layer, ConstMatrixView residual, const RowPositions& at,
                    const LayerViews& views, ProjectionScratch& scratch);
 void Queries(const DecoderContext& context, int64_t layer, const RowPositions& at, const LayerViews& views,
@@ -72,7 +79,7 @@ void AttentionOutput(const DecoderContext& context, int64_t layer, const LayerVi
                      ProjectionScratch& scratch);
 // activated from gate and up.
 void ActivateFeedForward(const DecoderContext& context, const LayerViews& views);
-// residual += down_proj(activated), or the norm of that.
+// residual += down_proj(activated), or what the experts give; or the norm of that.
 void FeedForward(const DecoderContext& context, int64_t layer, const LayerViews& views, MatrixView residual,
                  ProjectionScratch& scratch);
 

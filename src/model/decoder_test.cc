@@ -92,6 +92,62 @@ TEST(Decoder, BitsDependOnTheSequenceAlone) {
   }
 }
 
+// Sequences of many adapters in one batch: each has the bits that it has alone, whatever kind the others are of.
+TEST(Decoder, MixedAdaptersGiveTheBitsOfEachAlone) {
+  const ThreadPool one(1), three(3);
+  LoraConfig lora, few, dora;
+  lora.rank = 5;
+  few.rank = 8;
+  few.targets = {Projection::kV, Projection::kDown, Projection::kQ};
+  dora.rank = 4;
+  dora.dora = true;
+  for (const test::Variation& variation : test::Variations()) {
+    const Model model = TinyModel(one, kMixed, 3, variation.change);
+    for (Runtime rt : AllRuntimes(one)) {
+      const LoraAdapter a = RandomAdapter(rt, lora, model, 1), b = RandomAdapter(rt, few, model, 2), c = RandomAdapter(rt, lora, model, 3);
+      const LoraAdapter d = RandomAdapter(rt, dora, model, 4), e = RandomAdapter(rt, dora, model, 5);
+      using Adapters = std::vector<const LoraAdapter*>;
+      const std::vector<Adapters> versions = {{}, {&a}, {&a}, {&b}, {&c}, {&a, &b}, {&d}, {&e}, {&e}, {&d, &a}, {&c}, {}};
+      for (const size_t slice : {size_t{1}, size_t{3}, size_t{40}}) {
+        const size_t count = slice == 1 ? 5 : versions.size();  // the few-row kernels, and the others
+        rt.pool = slice == 3 ? &three : &one;
+        std::vector<std::vector<int32_t>> ids;
+        std::vector<Matrix> expected;
+        std::vector<KvCache> caches;
+        for (size_t i = 0; i < count; ++i) {
+          ids.push_back(RandomIds(50 + i, static_cast<int64_t>(slice * 2 + i % 3), model.config.vocab_size));
+          expected.push_back(Sliced(rt, model, versions[i], ids[i], ids[i].size(), 0));
+          caches.emplace_back(rt, model.config, 100);
+        }
+        for (const OutputRows wanted : {OutputRows::kAll, OutputRows::kLast}) {
+          for (KvCache& cache : caches) cache.Truncate(0);
+          for (bool going = true; going;) {
+            std::vector<SequenceRows> batch;
+            std::vector<std::pair<size_t, size_t>> of;  // sequence, its first row
+            for (size_t i = 0; i < count; ++i) {
+              const auto at = static_cast<size_t>(caches[i].length());
+              if (at == ids[i].size()) continue;
+              const size_t rows = std::min(slice + i % 2, ids[i].size() - at);
+              batch.push_back({std::span(ids[i]).subspan(at, rows), &caches[i], versions[i]});
+              of.emplace_back(i, at);
+            }
+            if (!(going = !batch.empty())) break;
+            Matrix hidden = DecoderForward(rt, model, batch, wanted);
+            int64_t row = 0;
+            for (size_t k = 0; k < batch.size(); ++k) {
+              const auto rows = static_cast<int64_t>(batch[k].ids.size()), first = static_cast<int64_t>(of[k].second);
+              const int64_t given = wanted == OutputRows::kAll ? rows : 1;
+              EXPECT_TRUE(SameBits(hidden.rows(row, given), expected[of[k].first].rows(first + rows - given, given)))
+                  << variation.name << ", " << Describe(rt) << ", slices of " << slice << ", version " << of[k].first;
+              row += given;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Decoder, TruncatedCacheGoesOnAsIfTheRestHadNeverBeen) {
   const ThreadPool pool(2);
   const Model model = TinyModel(pool, kMixed);

@@ -49,13 +49,14 @@ RowPositions PositionsOf(const ModelConfig& config, const PackedBatch& batch) {
   return at;
 }
 
-// Layers from `first_kept` on keep what their backward pass needs. Returns the residual stream of the learned rows after the last.
-// `frozen`, if not null, knows or learns the stream before `first_kept`.
+// Layers from `first_kept` on keep what their backward pass needs. Returns the residual stream of the learned rows
+// after the last. `frozen`, if not null, knows or learns the stream before `first_kept`.
 MatrixView Forward(const DecoderContext& context, const PackedBatch& batch, const RowPositions& at, int64_t first_kept,
                    FrozenStream* frozen, TrainingWorkspace::Buffers& buffers) {
   const Runtime& rt = context.rt;
   const ModelConfig& config = context.model.config;
-  const auto rows = static_cast<int64_t>(batch.ids.size()), learned_rows = static_cast<int64_t>(batch.learned_rows.size());
+  const auto rows = static_cast<int64_t>(batch.ids.size()),
+             learned_rows = static_cast<int64_t>(batch.learned_rows.size());
   if (first_kept < config.num_hidden_layers && buffers.layers.size() < context.model.layers.size()) {
     buffers.layers.resize(context.model.layers.size());
   }
@@ -104,7 +105,8 @@ void EmbedBackward(const DecoderContext& context, const PackedBatch& batch, Matr
 
 // Forward, loss, and back to layer `lowest`.
 LossSum ForwardAndBackward(const DecoderContext& context, const PackedBatch& batch, int64_t lowest,
-                           float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace) {
+                           float gradient_scale, std::span<float> gradients, TrainingWorkspace* workspace,
+                           const SequenceLoss& sequence_loss = {}) {
   const Model& model = context.model;
   CheckBatch(model, batch);
   if (batch.learned_rows.empty()) return {};
@@ -112,10 +114,9 @@ LossSum ForwardAndBackward(const DecoderContext& context, const PackedBatch& bat
   TrainingWorkspace::Buffers& buffers = (workspace ? *workspace : own).buffers();
   const int64_t layers = model.config.num_hidden_layers;
   const RowPositions at = PositionsOf(model.config, batch);
-  const MatrixView learned =
-      Forward(context, batch, at, lowest, workspace ? workspace->frozen : nullptr, buffers);
+  const MatrixView learned = Forward(context, batch, at, lowest, workspace ? workspace->frozen : nullptr, buffers);
   const MatrixView d_learned = buffers.d_learned.View(DType::kF32, learned.rows, learned.cols);
-  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers, gradients);
+  const LossSum loss = HeadLoss(context, batch, learned, gradient_scale, &d_learned, buffers, gradients, sequence_loss);
   const MatrixView d_residual =
       buffers.d_residual.View(DType::kF32, static_cast<int64_t>(batch.ids.size()), learned.cols);
   std::memset(d_residual.data, 0, static_cast<size_t>(d_residual.rows * d_residual.cols) * sizeof(float));
@@ -138,7 +139,7 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
   const Runtime& rt = context.rt;
   const ModelConfig& config = context.model.config;
   if (keep) CopyOrAdd(rt, residual, activations.residual.View(DType::kF32, residual.rows, residual.cols), false);
-  LayerViews views = ViewsOf(context, activations, buffers, residual.rows);
+  LayerViews views = ViewsOf(context, layer, activations, buffers, residual.rows);
   MatrixView stream = residual;
   std::vector<AttentionSegment> segments;
   if (OnlyLearnedRows(context, batch, layer)) {
@@ -155,7 +156,8 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
     AttentionInputs(context, layer, residual, at, views, buffers.projections);
     segments = SegmentsOf(batch, views);
   }
-  float* log_sum_exp = keep ? activations.log_sum_exp.View(DType::kF32, stream.rows, config.num_attention_heads).f32() : nullptr;
+  float* log_sum_exp =
+      keep ? activations.log_sum_exp.View(DType::kF32, stream.rows, config.num_attention_heads).f32() : nullptr;
   AttentionForward(rt, AttentionShapeOf(config, layer), views.q, segments, views.attention, log_sum_exp);
   AttentionOutput(context, layer, views, stream, buffers.projections);
   if (keep) CopyOrAdd(rt, stream, activations.middle.View(DType::kF32, stream.rows, stream.cols), false);
@@ -165,13 +167,14 @@ MatrixView LayerForward(const DecoderContext& context, const PackedBatch& batch,
 
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
-                         TrainingWorkspace* workspace) {
+                         TrainingWorkspace* workspace, const SequenceLoss& sequence_loss) {
   HEW_CHECK(gradients.size() == adapter.parameters.size());
   const LoraAdapter* const adapters[] = {&adapter};
   const TrainingTechniques techniques = workspace ? workspace->techniques : TrainingTechniques();
   const DecoderContext context{rt, model, adapters, &dropout, techniques};
   const int64_t lowest = adapter.modules.empty() ? model.config.num_hidden_layers : adapter.lowest_layer();
-  return ForwardAndBackward(context, batch, techniques.lowest_layer ? lowest : 0, gradient_scale, gradients, workspace);
+  return ForwardAndBackward(context, batch, techniques.lowest_layer ? lowest : 0, gradient_scale, gradients, workspace,
+                            sequence_loss);
 }
 
 LossSum FullLossAndGradients(const Runtime& rt, const TrainableModel& trainable, const PackedBatch& batch,

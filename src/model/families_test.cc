@@ -10,6 +10,7 @@
 #include "formats/safetensors.h"
 #include "model/names.h"
 #include "model/save.h"
+#include "model/tensors.h"
 #include "model/test_util.h"
 
 namespace hew {
@@ -157,6 +158,23 @@ TEST_P(FamiliesTest, GradientsArePyTorchs) {
   }
 }
 
+// What is said of a model without reading its weights is what reading them gives.
+TEST_P(FamiliesTest, OutlineIsTheModels) {
+  const auto outline = OutlineModel(rt_, path_);
+  ASSERT_TRUE(outline) << outline.error().message;
+  EXPECT_EQ(outline->memory_bytes, model_->memory_bytes());
+  EXPECT_EQ(ParameterCount(outline->config), model_->parameter_count());
+  EXPECT_EQ(outline->config.has_bias, model_->config.has_bias);
+  int64_t experts = 0, active = 0;
+  for (const LayerWeights& layer : model_->layers) {
+    for (const Expert& expert : layer.experts) {
+      for (const Weight& w : expert.projections) experts += w.rows * w.cols;
+    }
+  }
+  if (experts > 0) active = experts / model_->config.num_experts * model_->config.num_experts_per_tok;
+  EXPECT_EQ(ActiveParameterCount(outline->config), model_->parameter_count() - experts + active);
+}
+
 // One sequence row by row, in slices, and whole: the same bits, also beyond windows and in long sequences.
 TEST_P(FamiliesTest, BitsDoNotDependOnSlices) {
   const std::vector<int32_t>& ids = documents_[1];
@@ -208,6 +226,9 @@ TEST_P(FamilyFilesTest, GgufAndBackIsTheSameModel) {
   // Rotary divisors and bases are fp32 in a GGUF file.
   EXPECT_LT(Distance(Logits(*gguf), expected), 1e-6);
   EXPECT_EQ(gguf->config.model_type, base_->config.model_type);
+  const auto outline = OutlineModel(rt_, folder_.Path("a.gguf"));
+  ASSERT_TRUE(outline) << outline.error().message;
+  EXPECT_EQ(outline->memory_bytes, gguf->memory_bytes());
   const auto folder = Load(Saved(*gguf, {}, "again", std::nullopt));
   ASSERT_NE(folder, nullptr);
   EXPECT_LT(Distance(Logits(*folder), expected), 1e-6);

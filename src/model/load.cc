@@ -39,11 +39,14 @@ class Loader {
   Loader(const Runtime& rt, const TensorSource& source, std::shared_ptr<PackedCopy> packed, Model* model)
       : rt_(rt), source_(source), packed_(std::move(packed)), model_(*model) {}
 
-  Status Load() {
+  // Everything, or, if `outline_bytes` is not null, the configuration and how many bytes the rest would take.
+  Status Load(int64_t* outline_bytes) {
     ModelConfig& config = model_.config;
     FindBiases();
+    FindSparseLayers();
     HEW_RETURN_IF_ERROR(ReadDivisors());
     if (auto complete = CompleteConfig(&config); !complete) return Annotate(source_.path, std::move(complete).error());
+    if (outline_bytes) return Outline(outline_bytes);
     model_.layers.resize(static_cast<size_t>(config.num_hidden_layers));
     for (const StoredTensor& tensor : TensorsOf(config)) {
       HEW_RETURN_IF_ERROR(tensor.matrix() ? ReadMatrix(tensor) : ReadVector(tensor));
@@ -60,12 +63,38 @@ class Loader {
     return source_.gguf ? tensor.gguf_name : tensor.hf_name;
   }
 
+  Status Outline(int64_t* bytes) {
+    *bytes = 0;
+    for (const StoredTensor& tensor : TensorsOf(model_.config)) {
+      HEW_ASSIGN(const TensorEntry* entry, EntryOf(tensor));
+      for (const ModelPart& part : tensor.parts) {
+        const int64_t tiles = (part.rows + kTileRows - 1) / kTileRows;
+        *bytes += tensor.matrix() ? tiles * kTileRows * RowBytes(entry->dtype, tensor.shape[1])
+                                  : part.rows * static_cast<int64_t>(sizeof(float));
+      }
+    }
+    for (const RopeConfig& rope : model_.config.ropes) *bytes += RopeTableBytes(model_.config, rope);
+    return {};
+  }
+
   // What the first layer has, every layer must have.
   void FindBiases() {
     const FileLayout& layout = *ArchitectureOf(model_.config).layout;
     for (const StoredModule& m : layout.modules) {
       if (!source_.find(source_.gguf ? GgufTensorName(m, 0, "bias") : HfTensorName(layout, m, 0, "bias"))) continue;
       for (Projection p : m.projections()) model_.config.has_bias[static_cast<size_t>(p)] = true;
+    }
+  }
+
+  // A GGUF file does not say otherwise which layers have experts.
+  void FindSparseLayers() {
+    ModelConfig& config = model_.config;
+    if (!source_.gguf || config.num_experts == 0) return;
+    const FileLayout& layout = *ArchitectureOf(config).layout;
+    for (size_t l = 0; l < config.layers.size(); ++l) {
+      const auto router = GgufTensorName(layout, ModelTensor::kRouter, static_cast<int64_t>(l));
+      const auto dense = GgufTensorName(ModuleOf(layout, Projection::kDown), static_cast<int64_t>(l), "weight");
+      config.layers[l].sparse = source_.find(router) || !source_.find(dense);
     }
   }
 
@@ -105,6 +134,15 @@ class Loader {
     return entry;
   }
 
+  bool ReadsTransposed(const StoredTensor& tensor) const { return !source_.gguf && tensor.hf_transposed; }
+  bool ReadsSlice(const StoredTensor& tensor) const { return source_.gguf && tensor.gguf_slices > 0; }
+  Result<const TensorEntry*> EntryOf(const StoredTensor& tensor) {
+    Shape shape = tensor.shape;
+    if (tensor.matrix() && ReadsTransposed(tensor)) std::swap(shape[0], shape[1]);
+    if (ReadsSlice(tensor)) shape.insert(shape.begin(), tensor.gguf_slices);
+    return Require(NameOf(tensor), shape);
+  }
+
   // Row of a part in memory -> row of the part in the file; null when they are the same.
   std::function<int64_t(int64_t)> RowMap(const ModelPart& part) const {
     if (!source_.gguf || !part.projection || !GgufPermutesRows(model_.config, *part.projection)) return nullptr;
@@ -114,14 +152,14 @@ class Loader {
   Status ReadMatrix(const StoredTensor& tensor) {
     const std::string& name = NameOf(tensor);
     const int64_t cols = tensor.shape[1];
-    const bool transposed = !source_.gguf && tensor.hf_transposed;
-    HEW_ASSIGN(const TensorEntry* entry, Require(name, transposed ? Shape{cols, tensor.shape[0]} : tensor.shape));
+    HEW_ASSIGN(const TensorEntry* entry, EntryOf(tensor));
     const auto wrong = [&](Error error) {
       return Annotate(fmt::format("{}: tensor {}", source_.path, name), std::move(error));
     };
-    std::string_view bytes = entry->bytes;
+    std::string_view bytes = ReadsSlice(tensor) ? SliceOf(*entry, tensor) : entry->bytes;
+    const std::string_view read = bytes;
     std::string turned;
-    if (transposed) {
+    if (ReadsTransposed(tensor)) {
       if (InfoOf(entry->dtype).block_elements != 1)
         return wrong(BadInput("expected plain elements, found {}", hew::NameOf(entry->dtype)).value());
       turned = Transposed(bytes, tensor.shape[0], cols, RowBytes(entry->dtype, 1));
@@ -143,7 +181,7 @@ class Loader {
       MatrixOf(model_, part) = *std::move(weight);
       bytes.remove_prefix(size);
     }
-    ForgetMapped(entry->bytes);  // the weights are in memory once, not twice
+    ForgetMapped(read);  // the weights are in memory once, not twice
     return {};
   }
 
@@ -159,7 +197,7 @@ class Loader {
   }
 
   Status ReadVector(const StoredTensor& tensor) {
-    HEW_ASSIGN(const TensorEntry* entry, Require(NameOf(tensor), tensor.shape));
+    HEW_ASSIGN(const TensorEntry* entry, EntryOf(tensor));
     HEW_ASSIGN(std::vector<float> values, Decode(*entry, tensor.shape[0]));
     if (!source_.gguf && tensor.hf_offset != 0) {
       for (float& v : values) v += tensor.hf_offset;
@@ -195,26 +233,28 @@ Status RefuseUnused(const std::string& path, const std::string& name, const std:
   return BadInput("{}: tensor {}: not part of a model of this architecture", path, name);
 }
 
-Status LoadGguf(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed, Model* model) {
+Status LoadGguf(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed, int64_t* outline_bytes,
+                Model* model) {
   HEW_ASSIGN(const GgufFile file, GgufFile::Open(path));
   HEW_ASSIGN(model->config, ConfigFromGguf(file.metadata(), path));
   const FileLayout& layout = *ArchitectureOf(model->config).layout;
   const TensorSource source{path, true, [&](const std::string& name) { return file.Find(name); }};
   model->config.tie_word_embeddings = file.Find(GgufTensorName(layout, ModelTensor::kLmHead)) == nullptr;
   Loader loader(rt, source, std::move(packed), model);
-  HEW_RETURN_IF_ERROR(loader.Load());
+  HEW_RETURN_IF_ERROR(loader.Load(outline_bytes));
   for (const TensorEntry& entry : file.tensors()) HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used()));
   return {};
 }
 
-Status LoadFolder(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed, Model* model) {
+Status LoadFolder(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed,
+                  int64_t* outline_bytes, Model* model) {
   const std::string config_path = path + "/config.json";
   HEW_ASSIGN(const std::string config_json, ReadFile(config_path, uint64_t{1} << 24));
   HEW_ASSIGN(model->config, ConfigFromJson(config_json, config_path));
   HEW_ASSIGN(const SafetensorsFolder folder, SafetensorsFolder::Open(path));
   const TensorSource source{path, false, [&](const std::string& name) { return FindInFolder(folder, name); }};
   Loader loader(rt, source, std::move(packed), model);
-  HEW_RETURN_IF_ERROR(loader.Load());
+  HEW_RETURN_IF_ERROR(loader.Load(outline_bytes));
   std::set<std::string> used = loader.used();
   // Some writers store the tied head a second time.
   if (model->config.tie_word_embeddings)
@@ -225,17 +265,30 @@ Status LoadFolder(const Runtime& rt, const std::string& path, std::shared_ptr<Pa
   return {};
 }
 
+Status LoadEither(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed,
+                  int64_t* outline_bytes, Model* model) {
+  model->source_path = path;
+  std::error_code error;
+  const bool folder = std::filesystem::is_directory(path, error);
+  return (folder ? LoadFolder : LoadGguf)(rt, path, std::move(packed), outline_bytes, model);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path, const PackedCache& cache) {
   auto model = std::make_shared<Model>();
-  model->source_path = path;
-  std::error_code error;
-  const bool folder = std::filesystem::is_directory(path, error);
   if (!cache.folder.empty()) model->packed_identity = PackedIdentity(path);
   auto packed = PackedCopy::Open(cache, path, model->packed_identity);
-  HEW_RETURN_IF_ERROR((folder ? LoadFolder : LoadGguf)(rt, path, std::move(packed), model.get()));
+  HEW_RETURN_IF_ERROR(LoadEither(rt, path, std::move(packed), nullptr, model.get()));
   return std::shared_ptr<const Model>(std::move(model));
+}
+
+Result<ModelOutline> OutlineModel(const Runtime& rt, const std::string& path) {
+  Model model;
+  ModelOutline outline;
+  HEW_RETURN_IF_ERROR(LoadEither(rt, path, nullptr, &outline.memory_bytes, &model));
+  outline.config = std::move(model.config);
+  return outline;
 }
 
 }  // namespace hew

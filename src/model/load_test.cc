@@ -154,7 +154,15 @@ TEST_F(LoadTest, WrongNumbersAreNamed) {
   ExpectRefusedWith("llama.rope.scaling.type", std::string("longrope"), "original context of the rotary positions");
   ExpectRefusedWith("llama.attention.sliding_window", int32_t{-1}, "sliding window: expected");
   ExpectRefusedWith("llama.rope.dimension_count", uint32_t{4}, "llama.rope.dimension_count: expected 8");
-  ExpectRefusedWith("llama.expert_count", uint32_t{8}, "llama.expert_count: expected 0, found 8");
+  ExpectRefusedWith("llama.expert_count", uint32_t{8}, "llama.expert_used_count: ");
+  metadata_.Set("llama.expert_used_count", uint32_t{2});
+  ExpectRefusedWith("llama.expert_count", uint32_t{1}, "experts of a token: expected a number from 1 to 1, found 2");
+  ExpectRefusedWith("llama.expert_count", uint64_t{1} << 40, "number of experts: expected a number from 1 to 4096");
+  ExpectRefusedWith("llama.expert_count", uint32_t{8}, "experts: expected a layer that has some, found none");
+  metadata_.Set("llama.expert_shared_count", uint32_t{1});
+  ExpectRefusedWith("llama.expert_count", uint32_t{8}, "llama.expert_shared_count: expected 0, found 1");
+  metadata_.Remove("llama.expert_shared_count");
+  metadata_.Remove("llama.expert_used_count");
   metadata_.Remove("llama.context_length");
   ExpectRefused("llama.context_length");
 }
@@ -247,6 +255,43 @@ TEST(ConfigFromJson, WrongFieldsAreNamed) {
   for (const auto& [edit, expected] : cases) {
     const std::string error = JsonError(edit[0], edit[1]);
     EXPECT_EQ(error.substr(0, expected.size()), expected);
+  }
+}
+
+TEST(ConfigFromJson, ExpertsAndTheLayersThatHaveThem) {
+  const auto read = [](const std::string& fields) {
+    return ConfigFromJson(R"({"model_type": "qwen3_moe", "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48,
+      "num_hidden_layers": 6, "num_attention_heads": 4, "max_position_embeddings": 64, "num_experts_per_tok": 2)" +
+                              fields + "}",
+                          "c");
+  };
+  const auto sparse = [](const Result<ModelConfig>& config) {
+    std::string text;
+    for (const LayerConfig& layer : config->layers) text += layer.sparse ? 's' : 'd';
+    return text;
+  };
+  const auto all = read(R"(, "num_experts": 4, "moe_intermediate_size": 24, "norm_topk_prob": true)");
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(sparse(all), "ssssss");
+  EXPECT_TRUE(all->norm_topk_prob);
+  EXPECT_EQ(all->feed_forward_size(3), 24);
+  EXPECT_FALSE(all->Has(Projection::kGate));
+  const auto some = read(R"(, "num_local_experts": 4, "decoder_sparse_step": 2, "mlp_only_layers": [3, 9])");
+  ASSERT_TRUE(some) << some.error().message;
+  EXPECT_EQ(sparse(some), "dsddds");
+  EXPECT_FALSE(some->norm_topk_prob);
+  EXPECT_EQ(some->moe_intermediate_size, 48);
+  EXPECT_TRUE(some->Has(Projection::kGate));
+  EXPECT_FALSE(some->Adapts(Projection::kGate));
+  for (const auto& [fields, error] :
+       {std::pair<std::string, std::string>{"", "c: num_experts: expected a number"},
+        {R"(, "num_experts": 1)", "c: experts of a token: expected a number from 1 to 1, found 2"},
+        {R"(, "num_experts": 4, "decoder_sparse_step": 7)", "c: experts: expected a layer"},
+        {R"(, "num_experts": 4, "decoder_sparse_step": -1)", "c: decoder_sparse_step: "},
+        {R"(, "num_experts": 4, "mlp_only_layers": 3)", "c: mlp_only_layers: expected a list"}}) {
+    const auto refused = read(fields);
+    ASSERT_FALSE(refused) << fields;
+    EXPECT_EQ(refused.error().message.substr(0, error.size()), error);
   }
 }
 

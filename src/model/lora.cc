@@ -106,7 +106,7 @@ Result<LoraAdapter> LoraAdapter::Create(const Runtime& rt, const LoraConfig& con
   HEW_CHECK(config.first_layer >= 0 && config.first_layer < end && end <= base.config.num_hidden_layers);
   for (int64_t layer = config.first_layer; layer < end; ++layer) {
     for (Projection p : kProjections) {
-      if (!base.config.Has(p)) continue;
+      if (!base.config.Has(p, layer) || !base.config.Adapts(p)) continue;
       if (std::find(config.targets.begin(), config.targets.end(), p) == config.targets.end()) continue;
       LoraModule m;
       m.layer = layer;
@@ -119,6 +119,10 @@ Result<LoraAdapter> LoraAdapter::Create(const Runtime& rt, const LoraConfig& con
       if (config.dora) m.magnitude_offset = take(m.out);
       adapter.modules.push_back(std::move(m));
     }
+  }
+  if (adapter.modules.empty()) {
+    return BadInput("LoRA targets: expected at least one that the base has{}, found none",
+                    base.config.num_experts > 0 ? " (beside experts q_proj, k_proj, v_proj and o_proj)" : "");
   }
   adapter.parameters.resize(size);
   for (size_t i = 0; i < adapter.modules.size(); ++i) {

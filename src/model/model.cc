@@ -19,11 +19,7 @@ int64_t Model::memory_bytes() const {
   return static_cast<int64_t>(bytes);
 }
 
-int64_t Model::parameter_count() const {
-  int64_t count = 0;
-  for (const StoredTensor& tensor : TensorsOf(config)) count += ElementCount(tensor.shape);
-  return count;
-}
+int64_t Model::parameter_count() const { return ParameterCount(config); }
 
 Result<std::string> DigestOfModel(const std::string& path) {
   namespace fs = std::filesystem;

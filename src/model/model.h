@@ -19,12 +19,22 @@ struct Norm {
   bool empty() const { return weight.empty(); }
 };
 
+// One expert of a sparse layer: a feed-forward part of its own.
+struct Expert {
+  std::array<Weight, 3> projections;  // gate and up [moe_intermediate_size, hidden_size], down the other way round
+
+  const Weight& operator[](Projection p) const { return projections[Index(p)]; }
+  static size_t Index(Projection p) { return static_cast<size_t>(p) - static_cast<size_t>(Projection::kGate); }
+};
+
 struct LayerWeights {
   std::array<Weight, kProjectionCount> projections;         // [out, in]; empty where the model has no such projection
   std::array<std::vector<float>, kProjectionCount> biases;  // [out], empty when the model has none
   Norm input_norm, feed_forward_norm;                       // [hidden_size]
   Norm attention_output_norm, feed_forward_output_norm;     // [hidden_size], ModelConfig::output_norms
   Norm q_norm, k_norm;                                      // [head_dim], ModelConfig::qk_norm
+  Weight router;                                            // [num_experts, hidden_size], LayerConfig::sparse
+  std::vector<Expert> experts;                              // [num_experts], LayerConfig::sparse
 
   const Weight& operator[](Projection p) const { return projections[static_cast<size_t>(p)]; }
 };
@@ -61,6 +71,13 @@ Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::str
 // Leaves a packed copy of a model loaded with this cache, unless it came from one; those that were not used for longest give way.
 // Errors: the disk's; the model is as good without.
 Status KeepPacked(const PackedCache& cache, const Model& model);
+
+// What LoadModel would give, without reading the weights: their names and shapes are checked all the same.
+struct ModelOutline {
+  ModelConfig config;
+  int64_t memory_bytes = 0;  // as Model::memory_bytes
+};
+Result<ModelOutline> OutlineModel(const Runtime& rt, const std::string& path);
 
 // SHA-256 of a GGUF file; of a folder: of the lines "NAME DIGEST" of config.json and its safetensors files, by name.
 Result<std::string> DigestOfModel(const std::string& path);

@@ -31,6 +31,17 @@ constexpr StoredModule kGpt2Modules[] = {
     {"mlp.c_proj", "ffn_down", {kDown}},
 };
 
+constexpr StoredModule kExperts[] = {
+    {"mlp.experts.*.gate_proj", "ffn_gate_exps", {kGate}},
+    {"mlp.experts.*.up_proj", "ffn_up_exps", {kUp}},
+    {"mlp.experts.*.down_proj", "ffn_down_exps", {kDown}},
+};
+constexpr StoredModule kMixtralExperts[] = {
+    {"block_sparse_moe.experts.*.w1", "ffn_gate_exps", {kGate}},
+    {"block_sparse_moe.experts.*.w3", "ffn_up_exps", {kUp}},
+    {"block_sparse_moe.experts.*.w2", "ffn_down_exps", {kDown}},
+};
+
 constexpr TensorName kUsualNames[] = {
     {ModelTensor::kEmbedTokens, "model.embed_tokens", "token_embd"},
     {ModelTensor::kFinalNorm, "model.norm", "output_norm"},
@@ -39,6 +50,15 @@ constexpr TensorName kUsualNames[] = {
     {ModelTensor::kQNorm, "self_attn.q_norm", "attn_q_norm"},
     {ModelTensor::kKNorm, "self_attn.k_norm", "attn_k_norm"},
     {ModelTensor::kFeedForwardNorm, "post_attention_layernorm", "ffn_norm"},
+    {ModelTensor::kRouter, "mlp.gate", "ffn_gate_inp"},
+};
+constexpr TensorName kMixtralNames[] = {
+    {ModelTensor::kEmbedTokens, "model.embed_tokens", "token_embd"},
+    {ModelTensor::kFinalNorm, "model.norm", "output_norm"},
+    {ModelTensor::kLmHead, "lm_head", "output"},
+    {ModelTensor::kInputNorm, "input_layernorm", "attn_norm"},
+    {ModelTensor::kFeedForwardNorm, "post_attention_layernorm", "ffn_norm"},
+    {ModelTensor::kRouter, "block_sparse_moe.gate", "ffn_gate_inp"},
 };
 // post_attention_layernorm is another norm here.
 constexpr TensorName kFourNormNames[] = {
@@ -61,7 +81,8 @@ constexpr TensorName kGpt2Names[] = {
     {ModelTensor::kFeedForwardNorm, "ln_2", "ffn_norm"},
 };
 
-constexpr FileLayout kUsual = {"model.layers.", kSeparate, kUsualNames};
+constexpr FileLayout kUsual = {"model.layers.", kSeparate, kUsualNames, false, 0, kExperts};
+constexpr FileLayout kMixtral = {"model.layers.", kSeparate, kMixtralNames, false, 0, kMixtralExperts};
 constexpr FileLayout kGemma1 = {"model.layers.", kSeparate, kUsualNames, false, 1};
 constexpr FileLayout kGemma = {"model.layers.", kSeparate, kFourNormNames, false, 1};
 constexpr FileLayout kPhi3 = {"model.layers.", kFused, kUsualNames};
@@ -105,9 +126,16 @@ constexpr FamilyTraits Gpt2Traits() {
 constexpr Architecture kArchitectures[] = {
     {"llama", "llama", "LlamaForCausalLM", &kUsual, true},
     {"llama", "mistral", "MistralForCausalLM", &kUsual, true, {.windowed = true}},
+    {"llama", "mixtral", "MixtralForCausalLM", &kMixtral, true, {.experts = true}},
     {"smollm3", "smollm3", "SmolLM3ForCausalLM", &kUsual, true, {.tied = true, .no_rope_every = 4}},
     {"qwen2", "qwen2", "Qwen2ForCausalLM", &kUsual, false, {.qkv_bias = true}},
     {"qwen3", "qwen3", "Qwen3ForCausalLM", &kUsual, false, {.qk_norm = true}},
+    {"qwen3moe",
+     "qwen3_moe",
+     "Qwen3MoeForCausalLM",
+     &kUsual,
+     false,
+     {.qk_norm = true, .experts = true, .normed_experts = false}},
     {"gemma", "gemma", "GemmaForCausalLM", &kGemma1, false, GemmaTraits()},
     {"gemma2", "gemma2", "Gemma2ForCausalLM", &kGemma, false, Gemma2Traits()},
     {"gemma3", "gemma3_text", "Gemma3ForCausalLM", &kGemma, false, Gemma3Traits()},
@@ -212,8 +240,11 @@ const StoredModule& ModuleOf(const FileLayout& layout, Projection p) {
   HEW_CHECK(false);
 }
 
-std::string HfTensorName(const FileLayout& layout, const StoredModule& m, int64_t layer, std::string_view suffix) {
-  return fmt::format("{}{}.{}.{}", layout.hf_layers, layer, m.hf, suffix);
+std::string HfTensorName(const FileLayout& layout, const StoredModule& m, int64_t layer, std::string_view suffix,
+                         int64_t expert) {
+  std::string name(m.hf);
+  if (const size_t star = name.find('*'); star != std::string::npos) name.replace(star, 1, std::to_string(expert));
+  return fmt::format("{}{}.{}.{}", layout.hf_layers, layer, name, suffix);
 }
 std::string GgufTensorName(const StoredModule& m, int64_t layer, std::string_view suffix) {
   return fmt::format("{}{}.{}.{}", kGgufLayers, layer, m.gguf, suffix);

@@ -15,7 +15,7 @@ namespace hew {
 
 // A linear layer as a file stores it: one projection, or several whose rows follow one another.
 struct StoredModule {
-  std::string_view hf;    // behind the layer's prefix: "self_attn.q_proj"
+  std::string_view hf;    // behind the layer's prefix: "self_attn.q_proj"; "*" stands for the number of an expert
   std::string_view gguf;  // behind "blk.N.": "attn_q"
   std::array<Projection, 3> parts;
   int count = 1;
@@ -32,6 +32,7 @@ enum class ModelTensor : uint8_t {
   kInputNorm,  // from here on, one per layer
   kQNorm,
   kKNorm,
+  kRouter,
   kAttentionOutputNorm,
   kFeedForwardNorm,
   kFeedForwardOutputNorm
@@ -48,8 +49,9 @@ struct FileLayout {
   std::string_view hf_layers;  // "model.layers."
   std::span<const StoredModule> modules;
   std::span<const TensorName> tensors;
-  bool hf_transposed = false;  // linear layers are [in, out] in the folder (GPT-2's Conv1D)
-  float hf_norm_offset = 0;    // what the folder's norm weights lack (Gemma's 1 + w)
+  bool hf_transposed = false;                  // linear layers are [in, out] in the folder (GPT-2's Conv1D)
+  float hf_norm_offset = 0;                    // what the folder's norm weights lack (Gemma's 1 + w)
+  std::span<const StoredModule> experts = {};  // gate, up and down: a tensor each in a folder, one of all in GGUF
 };
 
 // What a family is made of that its files leave to its name.
@@ -66,7 +68,9 @@ struct FamilyTraits {
   double local_rope_theta = 0;  // > 0: of the layers with a window
   int global_every = 0;         // n > 0: of n layers the last has no window
   int no_rope_every = 0;        // n > 0: of n layers the last has no rotary positions
-  bool windowed = false;        // among families of one GGUF name: the one whose layers have windows
+  // Among families of one GGUF name: the one whose layers have windows, the one whose layers have experts.
+  bool windowed = false, experts = false;
+  bool normed_experts = true;  // ModelConfig::norm_topk_prob where config.json says nothing
   float attention_softcap = 0, logit_softcap = 0;
   int64_t wide_scale_layers = 0;  // a GGUF file of so many layers scales scores by 1 / sqrt(hidden_size / heads)
 };
@@ -95,7 +99,8 @@ std::optional<Projection> ProjectionFromModule(std::string_view module);
 std::vector<Projection> ProjectionsNamed(const FileLayout& layout, std::string_view name);
 
 // Full names. `layer` is ignored for tensors that are not per layer; `suffix` is "weight" or "bias".
-std::string HfTensorName(const FileLayout& layout, const StoredModule& m, int64_t layer, std::string_view suffix);
+std::string HfTensorName(const FileLayout& layout, const StoredModule& m, int64_t layer, std::string_view suffix,
+                         int64_t expert = 0);
 std::string GgufTensorName(const StoredModule& m, int64_t layer, std::string_view suffix);
 std::string HfTensorName(const FileLayout& layout, ModelTensor t, int64_t layer = 0,
                          std::string_view suffix = "weight");  // model.embed_tokens.weight

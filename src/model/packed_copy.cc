@@ -21,7 +21,8 @@ constexpr std::string_view kSuffix = ".packed";
 constexpr size_t kPreamble = 8 + 64 + 8;
 constexpr uint64_t kMostHeader = uint64_t{16} << 20;
 constexpr size_t kSampleBytes = 4096;
-constexpr int kLoaderVersion = 1;  // of what load.cc makes of a file: which rows a weight is made of, and in which order
+constexpr int kLoaderVersion =
+    1;  // of what load.cc makes of a file: which rows a weight is made of, and in which order
 
 std::string CopyPath(const PackedCache& cache, const std::string& path) {
   std::error_code error;
@@ -61,8 +62,10 @@ void MakeRoom(const PackedCache& cache, uint64_t room) {
     std::error_code one, other;
     if (it->path().extension() != kSuffix) continue;
     copies.push_back({it->last_write_time(one), it->file_size(other), it->path()});
-    if (one || other) copies.pop_back();
-    else total += copies.back().bytes;
+    if (one || other)
+      copies.pop_back();
+    else
+      total += copies.back().bytes;
   }
   std::sort(copies.begin(), copies.end(), [](const Copy& a, const Copy& b) { return a.used < b.used; });
   for (const Copy& copy : copies) {
@@ -94,7 +97,8 @@ std::string PackedIdentity(const std::string& path) {
   return identity;
 }
 
-std::shared_ptr<PackedCopy> PackedCopy::Open(const PackedCache& cache, const std::string& path, const std::string& identity) {
+std::shared_ptr<PackedCopy> PackedCopy::Open(const PackedCache& cache, const std::string& path,
+                                             const std::string& identity) {
   if (cache.folder.empty() || identity.empty()) return nullptr;
   const std::string copy_path = CopyPath(cache, path);
   auto copy = std::make_shared<PackedCopy>();
@@ -131,7 +135,9 @@ bool PackedCopy::Read(const std::string& path, const std::string& identity) {
     entry.type = *type;
     entry.rows = static_cast<int64_t>(number("rows")), entry.cols = static_cast<int64_t>(number("cols"));
     entry.offset = number("offset"), entry.bytes = number("bytes");
-    if (entry.bytes == 0 || entry.bytes > bytes.size() || entry.offset > bytes.size() - entry.bytes || entry.offset % 64 != 0) return false;
+    if (entry.bytes == 0 || entry.bytes > bytes.size() || entry.offset > bytes.size() - entry.bytes ||
+        entry.offset % 64 != 0)
+      return false;
     Sample(sample, file_->data() + entry.offset, entry.bytes);
     entries_.push_back(entry);
   }
@@ -149,20 +155,28 @@ std::optional<Weight> PackedCopy::Next(DType type, int64_t rows, int64_t cols) {
 
 Status KeepPacked(const PackedCache& cache, const Model& model) {
   if (cache.folder.empty() || model.packed || model.packed_identity.empty()) return {};
-  if (PackedIdentity(model.source_path) != model.packed_identity) return {};  // changed meanwhile: of which was it made?
+  if (PackedIdentity(model.source_path) != model.packed_identity)
+    return {};  // changed meanwhile: of which was it made?
   const std::vector<const Weight*> weights = WeightsOf(model);
   Json list = Json::array();
   Sha256 sample;
   uint64_t offset = 0;  // from the end of the header
   for (const Weight* w : weights) {
-    list.push_back({{"type", NameOf(w->type)}, {"rows", w->rows}, {"cols", w->cols}, {"offset", offset}, {"bytes", w->data.size()}});
+    list.push_back({{"type", NameOf(w->type)},
+                    {"rows", w->rows},
+                    {"cols", w->cols},
+                    {"offset", offset},
+                    {"bytes", w->data.size()}});
     Sample(sample, w->data.data(), w->data.size());
     offset = RoundUp64(offset + w->data.size());
   }
   // The header's size and its offsets hang together: room for it is set aside, and what is left is blanks.
-  const uint64_t room = RoundUp64(kPreamble + list.dump().size() + 24 * weights.size() + model.packed_identity.size() * 2 + 1024) - kPreamble;
+  const uint64_t room =
+      RoundUp64(kPreamble + list.dump().size() + 24 * weights.size() + model.packed_identity.size() * 2 + 1024) -
+      kPreamble;
   for (Json& weight : list) weight["offset"] = weight["offset"].get<uint64_t>() + kPreamble + room;
-  std::string header = Json({{"identity", model.packed_identity}, {"sample", sample.HexDigest()}, {"weights", list}}).dump();
+  std::string header =
+      Json({{"identity", model.packed_identity}, {"sample", sample.HexDigest()}, {"weights", list}}).dump();
   HEW_CHECK(header.size() <= room);
   header.resize(room, ' ');
 

@@ -40,7 +40,8 @@ class PackedCopyTest : public testing::Test {
   }
   std::vector<std::string> Copies() {
     std::vector<std::string> names;
-    for (const auto& item : fs::directory_iterator(cache_.folder)) names.push_back("packed/" + item.path().filename().string());
+    for (const auto& item : fs::directory_iterator(cache_.folder))
+      names.push_back("packed/" + item.path().filename().string());
     return names;
   }
   void ExpectSame(const Model& model) {
@@ -68,7 +69,9 @@ class PackedCopyTest : public testing::Test {
     std::memcpy(&size, bytes_.data() + kHeaderAt - 8, 8);
     return size;
   }
-  nlohmann::ordered_json Header() const { return nlohmann::ordered_json::parse(bytes_.substr(kHeaderAt, HeaderSize())); }
+  nlohmann::ordered_json Header() const {
+    return nlohmann::ordered_json::parse(bytes_.substr(kHeaderAt, HeaderSize()));
+  }
 
   TestFolder folder_;
   ThreadPool pool_{2};
@@ -128,7 +131,9 @@ TEST_F(PackedCopyTest, AHeaderThatLiesIsIgnored) {
     EXPECT_FALSE(model->packed) << header.substr(0, 200);
     ExpectSame(*model);
   };
-  for (const char* text : {"", "{}", "[]", "null", "{\"identity\": 1}", "{\"identity\": \"\", \"weights\": 5}", "{\"weights\": [[]]}"}) expect_ignored(text);
+  for (const char* text :
+       {"", "{}", "[]", "null", "{\"identity\": 1}", "{\"identity\": \"\", \"weights\": 5}", "{\"weights\": [[]]}"})
+    expect_ignored(text);
   const uint64_t wild[] = {0, 1, 63, 64, uint64_t{1} << 40, UINT64_MAX, UINT64_MAX - 63};
   for (const char* key : {"rows", "cols", "offset", "bytes"}) {
     for (const uint64_t value : wild) {
@@ -155,7 +160,8 @@ TEST_F(PackedCopyTest, ThoseNotUsedForLongestGiveWay) {
   const std::string second = Source("second"), third = Source("third");
   ASSERT_TRUE(KeepPacked(cache_, *Load(second, cache_)));
   const auto now = fs::file_time_type::clock::now();
-  for (const auto& name : Copies()) fs::last_write_time(folder_.Path(name), now - std::chrono::seconds(name == copy_ ? 100 : 50));
+  for (const auto& name : Copies())
+    fs::last_write_time(folder_.Path(name), now - std::chrono::seconds(name == copy_ ? 100 : 50));
   ASSERT_TRUE(Load(source_, cache_)->packed);  // used now: the second is the oldest
   ASSERT_TRUE(KeepPacked(cache_, *Load(third, cache_)));
   EXPECT_EQ(Copies().size(), 2u);

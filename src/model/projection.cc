@@ -64,6 +64,11 @@ void AddBias(const Runtime& rt, const std::vector<float>& bias, MatrixView y) {
   });
 }
 
+const float* BiasOf(const DecoderContext& context, int64_t layer, Projection p) {
+  const std::vector<float>& bias = context.model.layers[static_cast<size_t>(layer)].biases[static_cast<size_t>(p)];
+  return bias.empty() ? nullptr : bias.data();
+}
+
 // product = x W' + h (sB)', fp32.
 MatrixView DoraProduct(const DecoderContext& context, const Weight& w, const LoraModule& m, ConstMatrixView x,
                        ConstMatrixView h, ProjectionScratch& scratch) {
@@ -101,7 +106,7 @@ void AddColumnDots(const Runtime& rt, ConstMatrixView a, ConstMatrixView b, cons
 }  // namespace
 
 size_t ProjectionScratch::bytes() const {
-  size_t sum = dropped.bytes() + product.bytes() + masked.bytes();
+  size_t sum = dropped.bytes() + product.bytes() + masked.bytes() + experts.bytes();
   for (const auto* list : {&h, &d_h, &d_product}) {
     for (const Scratch& s : *list) sum += s.bytes();
   }
@@ -110,59 +115,85 @@ size_t ProjectionScratch::bytes() const {
 
 namespace {
 
-// Whether the adapters on these projections are sums of products alone: no DoRA, no dropout.
-template <typename Group>
-bool IsPlain(const DecoderContext& context, int64_t layer, const Group& group) {
-  for (const LoraAdapter* adapter : context.adapters) {
-    if (!adapter->config.dora && !Drops(context, *adapter)) continue;
-    for (const auto& member : group) {
-      if (adapter->Find(layer, member.projection)) return false;
-    }
-  }
-  return true;
+ConstMatrixView RowsOf(ConstMatrixView x, int64_t begin, int64_t rows) {
+  return {static_cast<const std::byte*>(x.data) + begin * x.stride * (x.dtype == DType::kBF16 ? 2 : 4), x.dtype, rows, x.cols, x.stride};
 }
 
-// All at once: the low-rank halves h = x A' first, then y from x and h.
-void PlainForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
-                  ConstMatrixView x, bool accumulate, ProjectionScratch& scratch) {
-  const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
-  const size_t adapters = context.adapters.size();
-  if (scratch.h.size() < adapters * group.size()) scratch.h.resize(adapters * group.size());
-  std::vector<LinearTerm> terms(group.size() * (2 * adapters + 1));  // never grows: products look into it
-  size_t used = 0;
-  std::vector<LinearProduct> low_rank, full;
-  for (size_t g = 0; g < group.size(); ++g) {
-    const auto& [p, y] = group[g];
-    std::vector<LinearTerm> sum = {{x, &weights[p]}};
-    for (size_t i = 0; i < adapters; ++i) {
-      const LoraModule* m = context.adapters[i]->Find(layer, p);
-      if (!m) continue;
-      const MatrixView h = scratch.h[g * adapters + i].View(context.activation_type(), x.rows, m->rank);
-      terms[used] = {x, &m->a};
-      low_rank.push_back({{&terms[used++], 1}, nullptr, h});
-      sum.push_back({h, &m->b});
-    }
-    const std::vector<float>& bias = weights.biases[static_cast<size_t>(p)];
-    std::copy(sum.begin(), sum.end(), terms.begin() + static_cast<int64_t>(used));
-    full.push_back({{&terms[used], sum.size()}, bias.empty() ? nullptr : bias.data(), y, accumulate});
-    used += sum.size();
+// How the adapters of a run act on one projection: as sums of products; as one DoRA, whose product is scaled column by
+// column; or otherwise (dropout, DoRA among others).
+enum class Kind { kPlain, kScaled, kOther };
+
+Kind KindOf(const DecoderContext& context, std::span<const LoraAdapter* const> adapters, int64_t layer, Projection p) {
+  size_t modules = 0, dora = 0;
+  bool drops = false;
+  for (const LoraAdapter* adapter : adapters) {
+    if (!adapter->Find(layer, p)) continue;
+    ++modules;
+    dora += adapter->config.dora;
+    drops = drops || Drops(context, *adapter);
   }
-  full[0].after = !low_rank.empty();
-  low_rank.insert(low_rank.end(), full.begin(), full.end());
-  LinearAll(context.rt, low_rank);
+  if (dora == 0 && !drops) return Kind::kPlain;
+  return modules == 1 && !drops ? Kind::kScaled : Kind::kOther;
 }
 
-void GeneralForward(const DecoderContext& context, int64_t layer, Projection p, ConstMatrixView x, MatrixView y,
-                    bool accumulate, ProjectionScratch& scratch) {
-  const LayerWeights& weights = context.model.layers[static_cast<size_t>(layer)];
-  const Weight& w = weights[p];
-  const std::vector<float>& bias = weights.biases[static_cast<size_t>(p)];
-  const float* bias_data = bias.empty() ? nullptr : bias.data();
+// The products of one pass over projections and runs: their terms and low-rank halves h = x A'.
+class Products {
+ public:
+  Products(const DecoderContext& context, int64_t layer, std::span<const AdapterRun> runs, size_t projections, ProjectionScratch& scratch)
+      : context_(context), layer_(layer), scratch_(scratch) {
+    size_t adapters = 0;
+    for (const AdapterRun& run : runs) adapters += run.adapters.size();
+    if (scratch.h.size() < projections * adapters) scratch.h.resize(projections * adapters);
+    terms_.resize(projections * (2 * adapters + runs.size()));  // never grows: products look into it
+  }
+
+  // y (+)= x W' + bias + the low-rank parts of the runs, which are all the rows of x.
+  void Add(Projection p, std::span<const AdapterRun> runs, ConstMatrixView x, const float* bias, MatrixView y, bool accumulate) {
+    std::vector<LinearTerm> sum = {{x, &context_.model.layers[static_cast<size_t>(layer_)][p]}};
+    int64_t begin = 0;
+    for (const AdapterRun& run : runs) {
+      for (const LoraAdapter* adapter : run.adapters) {
+        const LoraModule* m = adapter->Find(layer_, p);
+        if (!m) continue;
+        const MatrixView h = scratch_.h[halves_++].View(context_.activation_type(), run.rows, m->rank);
+        terms_[used_] = {RowsOf(x, begin, run.rows), &m->a};
+        low_rank_.push_back({{&terms_[used_++], 1}, nullptr, h});
+        sum.push_back({h, &m->b, begin});
+      }
+      begin += run.rows;
+    }
+    HEW_CHECK(begin == x.rows && used_ + sum.size() <= terms_.size());
+    std::copy(sum.begin(), sum.end(), terms_.begin() + static_cast<int64_t>(used_));
+    full_.push_back({{&terms_[used_], sum.size()}, bias, y, accumulate});
+    used_ += sum.size();
+  }
+
+  // All at once: the low-rank halves first, then y from x and h.
+  void Run() {
+    if (full_.empty()) return;
+    full_[0].after = !low_rank_.empty();
+    low_rank_.insert(low_rank_.end(), full_.begin(), full_.end());
+    LinearAll(context_.rt, low_rank_);
+  }
+
+ private:
+  const DecoderContext& context_;
+  int64_t layer_;
+  ProjectionScratch& scratch_;
+  size_t halves_ = 0, used_ = 0;
+  std::vector<LinearTerm> terms_;
+  std::vector<LinearProduct> low_rank_, full_;
+};
+
+// One projection of one run with dropout, or with DoRA among others.
+void OtherForward(const DecoderContext& context, int64_t layer, Projection p, std::span<const LoraAdapter* const> adapters, ConstMatrixView x,
+                  const float* bias, MatrixView y, bool accumulate, ProjectionScratch& scratch) {
+  const Weight& w = context.model.layers[static_cast<size_t>(layer)][p];
   std::vector<LinearTerm> terms = {{x, &w}};
   std::vector<std::pair<const LoraAdapter*, const LoraModule*>> dora;
-  if (scratch.h.size() < context.adapters.size()) scratch.h.resize(context.adapters.size());
-  for (size_t i = 0; i < context.adapters.size(); ++i) {
-    const LoraAdapter& adapter = *context.adapters[i];
+  if (scratch.h.size() < adapters.size()) scratch.h.resize(adapters.size());
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    const LoraAdapter& adapter = *adapters[i];
     const LoraModule* m = adapter.Find(layer, p);
     if (!m) continue;
     if (adapter.config.dora) {
@@ -171,18 +202,29 @@ void GeneralForward(const DecoderContext& context, int64_t layer, Projection p, 
       terms.push_back({LowRank(context, *m, InputOf(context, adapter, *m, x, scratch.dropped), scratch.h[i]), &m->b});
     }
   }
-  if (dora.size() == 1 && terms.size() == 1 && !Drops(context, *dora[0].first)) {
-    const LoraModule& m = *dora[0].second;
-    const MatrixView h = LowRank(context, m, x, scratch.h[0]);
-    ScaleColumns(context.rt, DoraProduct(context, w, m, x, h, scratch), m.column_scale.data(), y, accumulate);
-    AddBias(context.rt, bias, y);
-    return;
-  }
-  Linear(context.rt, terms, bias_data, y, accumulate);
+  Linear(context.rt, terms, bias, y, accumulate);
   for (const auto& [adapter, m] : dora) {
     const ConstMatrixView input = InputOf(context, *adapter, *m, x, scratch.dropped);
     AddDoraDifference(context, w, *m, input, LowRank(context, *m, input, scratch.h[0]), y, scratch);
   }
+}
+
+// One projection of neighbouring runs with one DoRA each: y (+)= column_scale * (x W' + h (sB)') + bias.
+void ScaledForward(const DecoderContext& context, int64_t layer, Projection p, std::span<const AdapterRun> runs, ConstMatrixView x,
+                   MatrixView y, bool accumulate, ProjectionScratch& scratch) {
+  const MatrixView product = scratch.product.View(DType::kF32, x.rows, y.cols);
+  Products products(context, layer, runs, 1, scratch);
+  products.Add(p, runs, x, nullptr, product, false);
+  products.Run();
+  int64_t begin = 0;
+  for (const AdapterRun& run : runs) {
+    for (const LoraAdapter* adapter : run.adapters) {
+      const LoraModule* m = adapter->Find(layer, p);
+      if (m) ScaleColumns(context.rt, product.Rows(begin, run.rows), m->column_scale.data(), y.Rows(begin, run.rows), accumulate);
+    }
+    begin += run.rows;
+  }
+  AddBias(context.rt, context.model.layers[static_cast<size_t>(layer)].biases[static_cast<size_t>(p)], y);
 }
 
 // All at once, as PlainForward: h again; gradients of h, then of x; gradients of A and B.
@@ -234,8 +276,43 @@ void FullBackward(const DecoderContext& context, int64_t layer, std::span<const 
 
 void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
                        ConstMatrixView x, bool accumulate, ProjectionScratch& scratch) {
-  if (IsPlain(context, layer, group)) return PlainForward(context, layer, group, x, accumulate, scratch);
-  for (const auto& [p, y] : group) GeneralForward(context, layer, p, x, y, accumulate, scratch);
+  const AdapterRun all = {context.adapters, x.rows};
+  const std::span<const AdapterRun> runs = context.runs.empty() ? std::span(&all, 1) : context.runs;
+  Products products(context, layer, runs, group.size(), scratch);
+  struct Rest {
+    Kind kind;
+    const ProjectionOutput* output;
+    std::span<const AdapterRun> runs;
+    int64_t begin, rows;
+  };
+  std::vector<Rest> rest;
+  for (const ProjectionOutput& output : group) {
+    const auto kind_of = [&](size_t run) { return KindOf(context, runs[run].adapters, layer, output.projection); };
+    int64_t begin = 0, rows = 0;
+    for (size_t first = 0, end; first < runs.size(); first = end, begin += rows) {  // neighbours of a kind go together
+      const Kind kind = kind_of(first);
+      rows = runs[first].rows;
+      for (end = first + 1; kind != Kind::kOther && end < runs.size() && kind_of(end) == kind; ++end) rows += runs[end].rows;
+      const auto alike = runs.subspan(first, end - first);
+      if (kind == Kind::kPlain) {
+        products.Add(output.projection, alike, RowsOf(x, begin, rows), BiasOf(context, layer, output.projection),
+                     output.y.Rows(begin, rows), accumulate);
+      } else {
+        rest.push_back({kind, &output, alike, begin, rows});
+      }
+    }
+  }
+  products.Run();
+  for (const Rest& r : rest) {  // after the others, whose memory they take
+    const ConstMatrixView input = RowsOf(x, r.begin, r.rows);
+    const MatrixView y = r.output->y.Rows(r.begin, r.rows);
+    if (r.kind == Kind::kScaled) {
+      ScaledForward(context, layer, r.output->projection, r.runs, input, y, accumulate, scratch);
+    } else {
+      OtherForward(context, layer, r.output->projection, r.runs[0].adapters, input, BiasOf(context, layer, r.output->projection), y,
+                   accumulate, scratch);
+    }
+  }
 }
 
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
@@ -249,7 +326,10 @@ void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<
   for (auto* list : {&scratch.h, &scratch.d_h, &scratch.d_product}) {
     if (list->size() < group.size()) list->resize(group.size());
   }
-  if (IsPlain(context, layer, group)) {
+  const bool plain = std::all_of(group.begin(), group.end(), [&](const OutputGradient& g) {
+    return KindOf(context, context.adapters, layer, g.projection) == Kind::kPlain;
+  });
+  if (plain) {
     return PlainBackward(context, layer, group, x, d_x, accumulate, gradients, scratch);
   }
   std::vector<LinearTerm> direct;                                             // straight into d_x

@@ -14,16 +14,33 @@ namespace hew {
 
 class ParameterLayout;  // model/trainable.h
 
+// Rows that follow each other and have the same adapters.
+struct AdapterRun {
+  std::span<const LoraAdapter* const> adapters;
+  int64_t rows = 0;
+};
+
 // What a pass through the decoder works with.
 struct DecoderContext {
   const Runtime& rt;
   const Model& model;
-  std::span<const LoraAdapter* const> adapters;
+  std::span<const LoraAdapter* const> adapters;  // of all rows
   const DropoutState* dropout = nullptr;  // null: none (serving, evaluation)
   TrainingTechniques techniques = {};
   const ParameterLayout* all = nullptr;   // set: all weights learn, and gradients are laid out so; no adapters
+  std::span<const AdapterRun> runs = {};  // serving: instead of `adapters`; together all rows
 
   DType activation_type() const { return rt.bf16() ? DType::kBF16 : DType::kF32; }
+};
+
+// What the experts of a sparse layer work in.
+struct ExpertScratch {
+  Scratch shares;  // [rows, num_experts] fp32
+  Scratch
+      gathered;  // [slots, hidden_size] activation type: rows by expert; backward, the gradient of what experts give
+  Scratch of_slots;  // [slots, hidden_size] fp32: what experts give; backward, the gradient of what they read
+
+  size_t bytes() const { return shares.bytes() + gathered.bytes() + of_slots.bytes(); }
 };
 
 struct ProjectionScratch {
@@ -32,6 +49,7 @@ struct ProjectionScratch {
   Scratch product;                      // DoRA: x W' + h (sB)', [rows, out], fp32
   std::vector<Scratch> d_h, d_product;  // per projection of a group
   Scratch masked;                       // backward under dropout: gradient of the dropped input, [rows, in], fp32
+  ExpertScratch experts;
 
   size_t bytes() const;
 };
@@ -41,7 +59,8 @@ struct ProjectionOutput {
   MatrixView y;
 };
 
-// y (+)= x W' + bias + sum over adapters of (dropout(x) A') (sB)', for projections that share the input x.
+// y (+)= x W' + bias + sum over a row's adapters of (dropout(x) A') (sB)', for projections that share the input x. Rows of
+// different adapters go through W together; a row has the bits that it has alone.
 // DoRA: (x - dropout(x)) W' + bias + column_scale * (dropout(x) W' + h (sB)'), as PEFT computes it.
 void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<const ProjectionOutput> group,
                        ConstMatrixView x, bool accumulate, ProjectionScratch& scratch);
@@ -57,9 +76,9 @@ struct OutputGradient {
 };
 
 // Backward of the projections that share the input x [rows, in]: adds the adapter's gradients to `gradients` (flat, as
-// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter; or none, where
-// all weights learn: then the gradients are those of W and bias.
-// DoRA's norm counts as a constant, as in PEFT and in section 4.3 of Liu et al. 2024.
+// LoraAdapter::parameters) and, unless d_x is null, writes or adds the gradient of x. Exactly one adapter; or none,
+// where all weights learn: then the gradients are those of W and bias. DoRA's norm counts as a constant, as in PEFT and
+// in section 4.3 of Liu et al. 2024.
 void ProjectionBackward(const DecoderContext& context, int64_t layer, std::span<const OutputGradient> group,
                         ConstMatrixView x, MatrixView* d_x, bool accumulate, std::span<float> gradients,
                         ProjectionScratch& scratch);

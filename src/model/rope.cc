@@ -86,6 +86,11 @@ RopeFrequencies FrequenciesOf(const RopeConfig& rope, int64_t rotary_dim, bool l
   return result;
 }
 
+int64_t RopeTableBytes(const ModelConfig& config, const RopeConfig& rope) {
+  const int64_t blocks = rope.long_divisors.empty() ? 1 : 2;
+  return 2 * blocks * config.max_position_embeddings * (config.rotary_dim / 2) * static_cast<int64_t>(sizeof(float));
+}
+
 RopeTable MakeRopeTable(const ThreadPool& pool, const ModelConfig& config, const RopeConfig& rope) {
   const int64_t half = config.rotary_dim / 2, positions = config.max_position_embeddings;
   const int64_t blocks = rope.long_divisors.empty() ? 1 : 2;

@@ -23,6 +23,7 @@ std::vector<double> Llama3Divisors(const RopeConfig& rope, int64_t rotary_dim);
 // Angles in double, for every position the config allows. With long divisors a second block of as many rows follows,
 // for long sequences: position p of one is row positions + p (RopeRow).
 RopeTable MakeRopeTable(const ThreadPool& pool, const ModelConfig& config, const RopeConfig& rope);
+int64_t RopeTableBytes(const ModelConfig& config, const RopeConfig& rope);
 
 // Whether a sequence that may grow to `length` tokens takes the long block.
 bool IsLongSequence(const ModelConfig& config, int64_t length);

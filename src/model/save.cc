@@ -57,17 +57,24 @@ class Progressed {
   uint64_t done_ = 0, total_ = 0;
 };
 
-// One source per tensor for either writer, which have the same fields.
+// One source per tensor of the file for either writer, which have the same fields; the slices of one, which follow one
+// another, are written so.
 template <typename Source>
 Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<SavedTensor>& tensors,
                                     const SaveOptions& options, Progressed& progressed,
                                     std::string SavedTensor::*name) {
   std::vector<Source> sources;
-  for (const SavedTensor& tensor : tensors) {
+  for (size_t i = 0, count; i < tensors.size(); i += count) {
+    const SavedTensor& tensor = tensors[i];
+    for (count = 1; i + count < tensors.size() && tensors[i + count].*name == tensor.*name;) ++count;
     HEW_ASSIGN(const DType type, saver.TypeOf(tensor, options.type));
-    progressed.Expect(type, tensor.shape);
-    sources.push_back({tensor.*name, type, saver.FileShape(tensor), [&saver, &tensor, &progressed, type](const ByteSink& write) {
-                         return saver.Write(tensor, type, progressed.Sink(write));
+    const Shape shape = saver.FileShape(tensor);
+    progressed.Expect(type, shape);
+    const auto slices = std::span(tensors).subspan(i, count);
+    sources.push_back({tensor.*name, type, shape, [&saver, slices, &progressed, type](const ByteSink& write) -> Status {
+                         for (const SavedTensor& slice : slices)
+                           HEW_RETURN_IF_ERROR(saver.Write(slice, type, progressed.Sink(write)));
+                         return {};
                        }});
   }
   return sources;
@@ -76,6 +83,7 @@ Result<std::vector<Source>> Sources(const TensorSaver& saver, const std::vector<
 // The type most of the file is in: that of the first projection.
 template <typename Source>
 DType MainType(const std::vector<SavedTensor>& tensors, const std::vector<Source>& sources) {
+  // No tensor before it has slices: attention comes first.
   const auto first =
       std::find_if(tensors.begin(), tensors.end(), [](const SavedTensor& t) { return t.IsProjection(); });
   return sources[static_cast<size_t>(first - tensors.begin())].dtype;
@@ -161,6 +169,20 @@ Status CheckSaveTarget(const Model& base, const std::string& path) {
   if (!folder) return BadInput("{}: expected a folder to write (or a name ending in .gguf), found a file", path);
   if (fs::is_empty(path, ignored)) return {};
   return BadInput("{}: expected a new or empty folder to write, found one with files in it", path);
+}
+
+Result<int64_t> SavedBytes(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                           const std::string& path, const SaveOptions& options) {
+  const bool gguf = path.ends_with(kGgufSuffix);
+  HEW_RETURN_IF_ERROR(CheckType(options.type, gguf));
+  HEW_ASSIGN(const ModelSource source, ModelSource::Open(base));
+  const TensorSaver saver(rt, base, adapters, source, gguf);
+  int64_t bytes = 0;
+  for (const SavedTensor& tensor : TensorsToSave(base, gguf)) {
+    HEW_ASSIGN(const DType type, saver.TypeOf(tensor, options.type));
+    bytes += RowBytes(type, ElementCount(tensor.shape));
+  }
+  return bytes;
 }
 
 Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,

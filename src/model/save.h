@@ -34,8 +34,12 @@ struct SaveOptions {
 Status SaveModel(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
                  const std::string& path, const SaveOptions& options);
 
-// The tokenizer's files (and chat template, generation settings) of the model at `source_path`, carried over or made from
-// its GGUF metadata, written into `folder`.
+// Bytes of weights that SaveModel would write there, as many as they take when they are loaded again.
+Result<int64_t> SavedBytes(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                           const std::string& path, const SaveOptions& options);
+
+// The tokenizer's files (and chat template, generation settings) of the model at `source_path`, carried over or made
+// from its GGUF metadata, written into `folder`.
 Status WriteTokenizerFiles(const std::string& source_path, const std::string& folder);
 
 // What SaveModel asks of `path` before it writes: not the base itself, an existing folder to stand in, nothing to lose

@@ -108,7 +108,10 @@ Result<DType> TensorSaver::TypeOf(const SavedTensor& tensor, std::optional<FileT
   const TensorEntry* entry = source_.Find(tensor);
   DType type = wanted ? WantedType(tensor, *wanted) : entry ? entry->dtype : DType::kF32;
   if (to_gguf_) {
-    if (!tensor.matrix() || tensor.parts[0].tensor == ModelTensor::kEmbedPositions) return DType::kF32;
+    const bool plain =
+        tensor.matrix() && !tensor.parts[0].projection &&
+        (tensor.parts[0].tensor == ModelTensor::kEmbedPositions || tensor.parts[0].tensor == ModelTensor::kRouter);
+    if (!tensor.matrix() || plain) return DType::kF32;
     type = TypeForRow(type, tensor.shape[1]);
   } else if (!wanted && source_.gguf()) {
     // A folder has one type for all: that of the matrices, and F16 where those are quantised.
@@ -135,7 +138,7 @@ std::vector<int64_t> TensorSaver::RowsInFileOrder(const SavedTensor& tensor, int
 }
 
 Status TensorSaver::CopyRows(const SavedTensor& tensor, const ByteSink& write) const {
-  const std::string_view bytes = source_.Find(tensor)->bytes;
+  const std::string_view bytes = source_.BytesOf(tensor);
   const bool from_gguf = source_.gguf() != nullptr;
   if (from_gguf == to_gguf_ || tensor.parts.empty() || !tensor.parts[0].projection) return write(bytes);
   const auto rows = static_cast<size_t>(tensor.shape[0]);
@@ -232,6 +235,7 @@ Status TensorSaver::Write(const SavedTensor& tensor, DType type, const ByteSink&
 }
 
 Shape TensorSaver::FileShape(const SavedTensor& tensor) const {
+  if (to_gguf_ && tensor.gguf_slices > 0) return {tensor.gguf_slices, tensor.shape[0], tensor.shape[1]};
   return WritesTransposed(tensor) ? Shape{tensor.shape[1], tensor.shape[0]} : tensor.shape;
 }
 

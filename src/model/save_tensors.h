@@ -34,6 +34,11 @@ class ModelSource {
   const TensorEntry* Find(const SavedTensor& tensor) const {
     return gguf_ ? gguf_->Find(tensor.gguf_name) : FindInFolder(*folder_, tensor.hf_name);
   }
+  // Of a tensor that Find finds.
+  std::string_view BytesOf(const SavedTensor& tensor) const {
+    const TensorEntry& entry = *Find(tensor);
+    return gguf_ && tensor.gguf_slices > 0 ? SliceOf(entry, tensor) : entry.bytes;
+  }
 
  private:
   std::optional<GgufFile> gguf_;
@@ -51,7 +56,7 @@ class TensorSaver {
 
   // The type a tensor is written in. Error: one that cannot be encoded and is not simply carried over.
   Result<DType> TypeOf(const SavedTensor& tensor, std::optional<FileType> wanted) const;
-  Shape FileShape(const SavedTensor& tensor) const;
+  Shape FileShape(const SavedTensor& tensor) const;  // of a sliced tensor in GGUF: of all slices
   // Its bytes in that type, rows in the order of the format.
   Status Write(const SavedTensor& tensor, DType type, const ByteSink& write) const;
 

@@ -152,26 +152,34 @@ Result<bool> SpacePrefixOf(const Json& json, const std::string& path) {
                   path, Shown(TreeOf(json, "normalizer").dump()), Shown(TreeOf(json, "pre_tokenizer").dump()));
 }
 
-// Whether the post-processor puts a special token before (`front`) or behind a single text.
-bool AddsSpecial(const Json& processor, bool front) {
-  if (TextOf(processor, "type") == "Sequence") {
-    const Json* list = Member(processor, "processors");
-    return list && list->is_array() &&
-           std::any_of(list->begin(), list->end(), [&](const Json& p) { return AddsSpecial(p, front); });
+// The special token that the post-processor puts before (`front`) or behind a single text; "" if none.
+std::string SpecialAround(const Json* processor, bool front) {
+  if (!processor || !processor->is_object()) return "";
+  if (TextOf(*processor, "type") == "Sequence") {
+    const Json* list = Member(*processor, "processors");
+    for (const Json& one : list && list->is_array() ? *list : Json::array()) {
+      if (std::string token = SpecialAround(&one, front); !token.empty()) return token;
+    }
+    return "";
   }
-  const Json* single = Member(processor, "single");
-  if (TextOf(processor, "type") != "TemplateProcessing" || !single || !single->is_array() || single->empty())
-    return false;
-  return Member(front ? single->front() : single->back(), "SpecialToken") != nullptr;
+  const Json* single = Member(*processor, "single");
+  if (TextOf(*processor, "type") != "TemplateProcessing" || !single || !single->is_array() || single->empty())
+    return "";
+  const Json* special = Member(front ? single->front() : single->back(), "SpecialToken");
+  return special ? TextOf(*special, "id") : "";
 }
 
-// A special token is text, or an object with its content; else config.json has the id (or a list of them).
+// Those of tokenizer_config.json, text or an object with its content; else `around`, what the post-processor adds;
+// else, but for BOS, the id of config.json (or the first of a list there). A BOS that the tokenizer itself does not
+// know would be text in a chat template that knows none.
 std::optional<uint32_t> SpecialId(const VocabularyWriter& vocabulary, const Json& tokenizer_config, const Json& config,
-                                  const std::string& name, int64_t vocab_size) {
+                                  const std::string& name, const std::string& around, int64_t vocab_size) {
   if (const Json* token = Member(tokenizer_config, name)) {
     const std::string text = token->is_string() ? token->get<std::string>() : TextOf(*token, "content");
     if (const auto id = vocabulary.IdOf(text)) return id;
   }
+  if (const auto id = vocabulary.IdOf(around); id && !around.empty()) return id;
+  if (name == "bos_token") return std::nullopt;
   const Json* id = Member(config, name + "_id");
   if (id && id->is_array() && !id->empty()) id = &id->front();
   if (!id || !id->is_number_integer() || *id < 0 || *id >= vocab_size) return std::nullopt;
@@ -210,16 +218,17 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
     metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
     metadata->Set("tokenizer.ggml.pre", std::string(rule.pre));
   }
-  for (const auto& [key, name] : {std::pair{"bos_token_id", "bos_token"},
-                                  {"eos_token_id", "eos_token"},
-                                  {"padding_token_id", "pad_token"},
-                                  {"unknown_token_id", "unk_token"}}) {
-    const auto id = SpecialId(vocabulary, tokenizer_config, config, name, vocab_size);
+  const Json* processor = Member(json, "post_processor");
+  const std::string before = SpecialAround(processor, true), behind = SpecialAround(processor, false);
+  for (const auto& [key, name, around] : {std::tuple{"bos_token_id", "bos_token", before},
+                                          {"eos_token_id", "eos_token", behind},
+                                          {"padding_token_id", "pad_token", std::string()},
+                                          {"unknown_token_id", "unk_token", std::string()}}) {
+    const auto id = SpecialId(vocabulary, tokenizer_config, config, name, around, vocab_size);
     if (id) metadata->Set(std::string("tokenizer.ggml.") + key, *id);
   }
-  const Json* processor = Member(json, "post_processor");
-  metadata->Set("tokenizer.ggml.add_bos_token", processor && AddsSpecial(*processor, true));
-  if (processor && AddsSpecial(*processor, false)) metadata->Set("tokenizer.ggml.add_eos_token", true);
+  metadata->Set("tokenizer.ggml.add_bos_token", !before.empty());
+  if (!behind.empty()) metadata->Set("tokenizer.ggml.add_eos_token", true);
   metadata->Set("tokenizer.ggml.add_space_prefix", space_prefix);
   HEW_ASSIGN(const std::string chat_template, ReadTemplate(folder, tokenizer_config));
   if (!chat_template.empty()) metadata->Set("tokenizer.chat_template", chat_template);

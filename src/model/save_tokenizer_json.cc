@@ -1,6 +1,7 @@
 // GGUF metadata -> tokenizer.json and its companions.
 #include <unordered_set>
 
+#include "formats/end_of_turn.h"
 #include "formats/sentencepiece_spelling.h"
 #include "model/save_pretokenizer.h"
 #include "model/save_sentencepiece.h"
@@ -109,14 +110,16 @@ Json AddedTokens(const GgufVocabulary& v) {
   Json list = Json::array();
   for (size_t i = 0; v.types && i < v.tokens->size(); ++i) {
     const int32_t type = (*v.types)[i];
-    if (type != kGgufControl && type != kGgufUserDefined && !(v.is_sentencepiece && type == kGgufUnknown)) continue;
+    const bool ends_turn = EndsTurn((*v.tokens)[i]);  // special whatever the file says, as the reader has it
+    const bool unknown = v.is_sentencepiece && type == kGgufUnknown;
+    if (type != kGgufControl && type != kGgufUserDefined && !unknown && !ends_turn) continue;
     list.push_back({{"id", i},
                     {"content", (*v.tokens)[i]},
                     {"single_word", false},
                     {"lstrip", false},
                     {"rstrip", TakesSpaceBehind(v.model_name, (*v.tokens)[i])},
                     {"normalized", false},
-                    {"special", type != kGgufUserDefined}});
+                    {"special", type != kGgufUserDefined || ends_turn}});
   }
   return list;
 }

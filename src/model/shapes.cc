@@ -24,6 +24,8 @@ const ModelShape* FindShape(std::string_view name) {
 Result<ModelConfig> ConfigOfShape(const ModelShape& shape, std::string_view arch, int64_t context) {
   const Architecture* architecture = FindModelType(arch);
   if (!architecture) return BadInput("arch: expected one of {}, found '{}'", KnownModelTypes(), arch);
+  if (architecture->traits.experts)
+    return BadInput("arch: expected a family without experts (those are not trained from nothing), found '{}'", arch);
   ModelConfig config = StartConfig(*architecture);
   config.vocab_size = shape.vocab_size;
   config.hidden_size = shape.hidden_size;

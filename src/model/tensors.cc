@@ -31,7 +31,25 @@ class Lister {
       AddModule(m, l);
       if (m.parts[0] == Projection::kO && config_.output_norms) AddNorm(ModelTensor::kAttentionOutputNorm, l, hidden);
     }
+    if (config_.Sparse(l)) AddExperts(l);
     if (config_.output_norms) AddNorm(ModelTensor::kFeedForwardOutputNorm, l, hidden);
+  }
+  void AddExperts(int64_t l) {
+    Add(ModelTensor::kRouter, l, {config_.num_experts, config_.hidden_size});
+    for (const StoredModule& m : layout_.experts) {
+      const Projection p = m.parts[0];
+      const auto [out, in] = ExpertShape(config_, p);
+      for (int64_t e = 0; e < config_.num_experts; ++e) {
+        StoredTensor weight;
+        weight.gguf_name = GgufTensorName(m, l, "weight");
+        weight.hf_name = HfTensorName(layout_, m, l, "weight", e);
+        weight.shape = {out, in};
+        weight.parts = {{p, {}, l, false, out, e}};
+        weight.gguf_slices = config_.num_experts;
+        weight.gguf_slice = e;
+        list_.push_back(std::move(weight));
+      }
+    }
   }
   bool IsFirstOfFeedForward(const StoredModule& m) const {
     return m.parts[0] == (config_.gated ? Projection::kGate : Projection::kUp);
@@ -43,7 +61,7 @@ class Lister {
     weight.hf_transposed = layout_.hf_transposed;
     int64_t rows = 0, cols = 0;
     for (Projection p : m.projections()) {
-      if (!config_.Has(p)) continue;
+      if (!config_.Has(p, l)) continue;
       const auto [out, in] = ProjectionShape(config_, p);
       weight.parts.push_back({p, {}, l, false, out});
       rows += out;
@@ -104,8 +122,11 @@ auto& NormOf(AnyModel& model, const ModelPart& part) {
 template <typename AnyModel>
 auto& MatrixIn(AnyModel& model, const ModelPart& part) {
   if (part.projection) {
-    return model.layers[static_cast<size_t>(part.layer)].projections[static_cast<size_t>(*part.projection)];
+    auto& layer = model.layers[static_cast<size_t>(part.layer)];
+    if (part.expert == ModelPart::kNoExpert) return layer.projections[static_cast<size_t>(*part.projection)];
+    return layer.experts[static_cast<size_t>(part.expert)].projections[Expert::Index(*part.projection)];
   }
+  if (part.tensor == ModelTensor::kRouter) return model.layers[static_cast<size_t>(part.layer)].router;
   if (part.tensor == ModelTensor::kEmbedTokens) return model.embed_tokens;
   if (part.tensor == ModelTensor::kEmbedPositions) return model.embed_positions;
   HEW_CHECK(part.tensor == ModelTensor::kLmHead);
@@ -125,13 +146,37 @@ auto& VectorIn(AnyModel& model, const ModelPart& part) {
 
 std::vector<StoredTensor> TensorsOf(const ModelConfig& config) { return Lister(config).List(); }
 
+int64_t ParameterCount(const ModelConfig& config) {
+  int64_t count = 0;
+  for (const StoredTensor& tensor : TensorsOf(config)) count += ElementCount(tensor.shape);
+  return count;
+}
+
+int64_t ActiveParameterCount(const ModelConfig& config) {
+  int64_t count = 0, of_experts = 0;
+  for (const StoredTensor& tensor : TensorsOf(config)) {
+    const bool expert = tensor.parts[0].expert != ModelPart::kNoExpert;
+    (expert ? of_experts : count) += ElementCount(tensor.shape);
+  }
+  return of_experts == 0 ? count : count + of_experts / config.num_experts * config.num_experts_per_tok;
+}
+
 const TensorEntry* FindInFolder(const SafetensorsFolder& folder, const std::string& name) {
   const TensorEntry* entry = folder.Find(name);
   return entry ? entry : folder.Find(name.substr(name.find('.') + 1));
 }
 
+std::string_view SliceOf(const TensorEntry& entry, const StoredTensor& tensor) {
+  const size_t size = entry.bytes.size() / static_cast<size_t>(tensor.gguf_slices);
+  return entry.bytes.substr(static_cast<size_t>(tensor.gguf_slice) * size, size);
+}
+
 const Weight& MatrixOf(const Model& model, const ModelPart& part) { return MatrixIn(model, part); }
-Weight& MatrixOf(Model& model, const ModelPart& part) { return MatrixIn(model, part); }
+Weight& MatrixOf(Model& model, const ModelPart& part) {
+  if (part.expert != ModelPart::kNoExpert)
+    model.layers[static_cast<size_t>(part.layer)].experts.resize(static_cast<size_t>(model.config.num_experts));
+  return MatrixIn(model, part);
+}
 const std::vector<float>& VectorOf(const Model& model, const ModelPart& part) { return VectorIn(model, part); }
 std::vector<float>& VectorOf(Model& model, const ModelPart& part) { return VectorIn(model, part); }
 

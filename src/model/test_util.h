@@ -125,6 +125,26 @@ inline std::vector<Variation> Variations() {
          c.tie_word_embeddings = false;
          c.layers = {{.window = 5}, {.rope = kNoRope}};
        }},
+      {"qwen3moe",
+       [](ModelConfig& c) {
+         c.architecture = "qwen3moe";
+         c.qk_norm = true;
+         c.has_bias = {};
+         c.num_experts = 7;
+         c.num_experts_per_tok = 3;
+         c.moe_intermediate_size = 64;
+         c.norm_topk_prob = false;
+         c.layers = {{}, {.sparse = true}};
+       }},
+      {"mixtral",
+       [](ModelConfig& c) {
+         c.model_type = "mixtral";
+         c.has_bias = {};
+         c.num_experts = 5;
+         c.num_experts_per_tok = 2;
+         c.moe_intermediate_size = c.intermediate_size;
+         c.layers = {{.sparse = true}, {.sparse = true}};
+       }},
       {"gpt2",
        [](ModelConfig& c) {
          c.architecture = "gpt2";
@@ -136,6 +156,17 @@ inline std::vector<Variation> Variations() {
          c.has_bias.fill(true);
        }},
   };
+}
+
+// Those all of whose weights can learn.
+inline std::vector<Variation> DenseVariations() {
+  std::vector<Variation> dense;
+  for (Variation& variation : Variations()) {
+    ModelConfig config;
+    if (variation.change) variation.change(config);
+    if (config.num_experts == 0) dense.push_back(std::move(variation));
+  }
+  return dense;
 }
 
 // An adapter whose B is not zero, so that it does something.

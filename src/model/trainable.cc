@@ -41,6 +41,7 @@ size_t ParameterLayout::At(const ModelPart& part) const {
 
 TrainableModel::TrainableModel(const Runtime& rt, const ModelConfig& config)
     : model_(std::make_shared<Model>()), layout_(config) {
+  HEW_CHECK(config.num_experts == 0);  // for the caller to refuse
   model_->config = config;
   model_->layers.resize(static_cast<size_t>(config.num_hidden_layers));
   for (const RopeConfig& rope : config.ropes) model_->ropes.push_back(MakeRopeTable(*rt.pool, config, rope));

@@ -53,7 +53,7 @@ class TrainableModel {
   // From nothing: normal numbers of deviation 0.02, those of o_proj and down_proj divided by sqrt(2 layers) (Radford et
   // al. 2019); gains 1, biases 0. Same seed, same weights, for any number of threads. `config` is complete.
   static TrainableModel Create(const Runtime& rt, const ModelConfig& config, uint64_t seed);
-  // From a model's weights, dequantised.
+  // From a model's weights, dequantised. It has no experts: those do not learn.
   static TrainableModel From(const Runtime& rt, const Model& base);
 
   std::vector<float> parameters;  // [layout().size()]

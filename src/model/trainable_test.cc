@@ -37,7 +37,7 @@ TEST(FullTraining, GradientIsTheSlopeOfTheLossInEveryFamily) {
   const ThreadPool pool(2);
   const Runtime rt{&pool, BestIsa(), Precision::kFp32};
   const PackedBatch batch = TwoDocuments();
-  for (const test::Variation& variation : test::Variations()) {
+  for (const test::Variation& variation : test::DenseVariations()) {
     TrainableModel trainable = TrainableModel::From(rt, TinyModel(pool, {DType::kF32}, 3, variation.change));
     const std::vector<float> start = trainable.parameters;
     std::vector<float> gradients(start.size());
@@ -115,7 +115,7 @@ TEST(FullTraining, GradientsArePyTorchs) {
 TEST(FullTraining, SameBitsForAnyThreadsAndAReusedWorkspace) {
   const ThreadPool one(1), three(3);
   TrainingWorkspace workspace;
-  for (const test::Variation& variation : test::Variations()) {
+  for (const test::Variation& variation : test::DenseVariations()) {
     const Model model = TinyModel(one, {DType::kF32}, 3, variation.change);
     for (Runtime rt : AllRuntimes(one)) {
       const TrainableModel trainable = TrainableModel::From(rt, model);
@@ -165,7 +165,7 @@ TEST(FullTraining, AFreshModelGuessesEvenlyAndFollowsItsSeed) {
 TEST(FullTraining, TheSavedFolderIsTheModel) {
   const ThreadPool pool(2);
   const Runtime rt{&pool, BestIsa(), Precision::kFp32};
-  for (const test::Variation& variation : test::Variations()) {
+  for (const test::Variation& variation : test::DenseVariations()) {
     SCOPED_TRACE(variation.name);
     const auto folder = std::filesystem::temp_directory_path() / ("hew_trainable_" + std::string(variation.name));
     std::filesystem::remove_all(folder);

@@ -32,26 +32,25 @@ size_t TrainingWorkspace::Buffers::bytes() const {
 
 int64_t LogitChunkRows(int64_t vocab_size) { return std::clamp<int64_t>((int64_t{1} << 23) / vocab_size, 16, 256); }
 
-LayerViews ViewsOf(const DecoderContext& context, LayerActivations& layer, TrainingWorkspace::Buffers& buffers,
-                   int64_t rows) {
+LayerViews ViewsOf(const DecoderContext& context, int64_t layer, LayerActivations& own,
+                   TrainingWorkspace::Buffers& buffers, int64_t rows) {
   const ModelConfig& config = context.model.config;
   const DType type = context.activation_type();
   LayerViews views;
-  views.q = layer.q.View(type, rows, config.query_size());
-  views.attention = layer.attention.View(type, rows, config.query_size());
-  views.k = layer.k.View(type, rows, config.key_value_size());
-  views.v = layer.v.View(type, rows, config.key_value_size());
+  views.q = own.q.View(type, rows, config.query_size());
+  views.attention = own.attention.View(type, rows, config.query_size());
+  views.k = own.k.View(type, rows, config.key_value_size());
+  views.v = own.v.View(type, rows, config.key_value_size());
   if (config.qk_norm) {
-    views.q_projected = layer.q_projected.View(type, rows, config.query_size());
-    views.k_projected = layer.k_projected.View(type, rows, config.key_value_size());
+    views.q_projected = own.q_projected.View(type, rows, config.query_size());
+    views.k_projected = own.k_projected.View(type, rows, config.key_value_size());
   }
   if (config.output_norms) {
-    views.attention_output = layer.attention_output.View(DType::kF32, rows, config.hidden_size);
-    views.feed_forward_output = layer.feed_forward_output.View(DType::kF32, rows, config.hidden_size);
+    views.attention_output = own.attention_output.View(DType::kF32, rows, config.hidden_size);
+    views.feed_forward_output = own.feed_forward_output.View(DType::kF32, rows, config.hidden_size);
   }
-  if (config.gated) views.gate = layer.gate.View(type, rows, config.intermediate_size);
-  views.up = layer.up.View(type, rows, config.intermediate_size);
-  views.activated = buffers.activated.View(type, rows, config.intermediate_size);
+  PlaceFeedForward(context, layer, rows, own.gate, own.up, &views);
+  views.activated = buffers.activated.View(type, views.up.rows, views.up.cols);
   views.normed = buffers.normed.View(type, rows, config.hidden_size);
   return views;
 }

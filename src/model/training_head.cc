@@ -12,10 +12,25 @@ namespace {
 
 ConstMatrixView RowsOf(ConstMatrixView x, int64_t begin, int64_t count) { return {x.f32(begin), x.dtype, count, x.cols, x.stride}; }
 
+// The weights of a loss over whole answers are known only when all rows have theirs. Down to d_learned all is linear in a
+// row's weight, so that rows made with a weight of 1 are multiplied now.
+LossSum WeighRows(const SequenceLoss& sequence_loss, float gradient_scale, TrainingWorkspace::Buffers& buffers,
+                  MatrixView d_learned) {
+  const LossSum sum = sequence_loss(buffers.losses, buffers.scaled_weights);
+  for (int64_t i = 0; i < d_learned.rows; ++i) {
+    const float weight = buffers.scaled_weights[static_cast<size_t>(i)] * gradient_scale;
+    float* row = d_learned.f32(i);
+    for (int64_t j = 0; j < d_learned.cols; ++j) row[j] *= weight;
+  }
+  return sum;
+}
+
 }  // namespace
 
 LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstMatrixView learned, float gradient_scale,
-                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients) {
+                 const MatrixView* d_learned, TrainingWorkspace::Buffers& buffers, std::span<float> gradients,
+                 const SequenceLoss& sequence_loss) {
+  HEW_CHECK(!sequence_loss || (d_learned && !context.all));
   const Runtime& rt = context.rt;
   const Model& model = context.model;
   const auto learned_rows = static_cast<int64_t>(batch.learned_rows.size());
@@ -27,7 +42,8 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
 
   buffers.losses.resize(static_cast<size_t>(learned_rows));
   buffers.scaled_weights.resize(static_cast<size_t>(learned_rows));
-  for (size_t i = 0; i < batch.weights.size(); ++i) buffers.scaled_weights[i] = batch.weights[i] * gradient_scale;
+  for (size_t i = 0; i < batch.weights.size(); ++i)
+    buffers.scaled_weights[i] = sequence_loss ? 1 : batch.weights[i] * gradient_scale;
   const int64_t chunk_rows = context.techniques.chunked_loss ? std::min(LogitChunkRows(vocab), learned_rows) : learned_rows;
   const MatrixView logits = buffers.logits.View(DType::kF32, chunk_rows, vocab);
   for (int64_t begin = 0; begin < learned_rows; begin += chunk_rows) {
@@ -51,6 +67,7 @@ LossSum HeadLoss(const DecoderContext& context, const PackedBatch& batch, ConstM
                            F32View(gradients.data() + context.all->At(head), vocab, hidden));
     }
   }
+  if (sequence_loss) return WeighRows(sequence_loss, gradient_scale, buffers, *d_learned);
   LossSum sum;
   for (size_t i = 0; i < buffers.losses.size(); ++i) {
     sum.loss += static_cast<double>(batch.weights[i]) * buffers.losses[i];

@@ -31,22 +31,38 @@ std::vector<int32_t> RandomIds(const ModelConfig& config, int64_t count) {
 // 2 per weight that a token passes, and attention's two products with half the prompt's keys on average; of the last
 // layer only keys and values.
 double PromptFlopsPerToken(const ModelConfig& config, int64_t tokens) {
-  double weights = 0, keys_and_values = 0;
-  for (Projection p : kProjections) {
-    if (!config.Has(p)) continue;
-    const auto [out, in] = ProjectionShape(config, p);
-    weights += static_cast<double>(out * in);
-    if (p == Projection::kK || p == Projection::kV) keys_and_values += static_cast<double>(out * in);
+  double flops = 0;
+  for (int64_t l = 0; l < config.num_hidden_layers; ++l) {
+    const bool last = l + 1 == config.num_hidden_layers;
+    for (Projection p : kProjections) {
+      if (!config.Has(p, l) || (last && p != Projection::kK && p != Projection::kV)) continue;
+      const auto [out, in] = ProjectionShape(config, p);
+      flops += 2.0 * static_cast<double>(out * in);
+    }
+    if (last) continue;
+    if (config.Sparse(l)) {
+      flops += 2.0 * static_cast<double>(config.hidden_size) *
+               static_cast<double>(config.num_experts + 3 * config.num_experts_per_tok * config.moe_intermediate_size);
+    }
+    flops += 2.0 * static_cast<double>(tokens * config.query_size());
   }
-  const auto layers = static_cast<double>(config.num_hidden_layers);
-  return 2 * ((layers - 1) * weights + keys_and_values) +
-         (layers - 1) * 2.0 * static_cast<double>(tokens * config.query_size());
+  return flops;
 }
 
-// Weights read for one generated token: everything but the embedding table, which is looked up (unless it is the head).
+// Weights read for one generated token: everything but the embedding table, which is looked up (unless it is the head),
+// and the experts that it does not see.
 double BytesPerToken(const Model& model) {
   double bytes = static_cast<double>(model.memory_bytes());
   if (!model.lm_head.empty()) bytes -= static_cast<double>(model.embed_tokens.data.size());
+  for (const LayerWeights& layer : model.layers) {
+    double experts = 0;
+    for (const Expert& expert : layer.experts) {
+      for (const Weight& w : expert.projections) experts += static_cast<double>(w.data.size());
+    }
+    if (experts == 0) continue;
+    const auto seen = static_cast<double>(model.config.num_experts_per_tok);
+    bytes -= experts * (1 - seen / static_cast<double>(model.config.num_experts));
+  }
   return bytes;
 }
 
@@ -180,6 +196,8 @@ Result<double> ModelBench::LoraRowsPerSecond() {
   return static_cast<double>(s.settings.train_rows) / SecondsOf(step);
 }
 
+bool ModelBench::TrainsInFull() const { return state_->config().num_experts == 0; }
+
 double ModelBench::FullRowsPerSecond() {
   State& s = *state_;
   const TrainableModel trainable = TrainableModel::From(s.rt, s.model());
@@ -301,9 +319,11 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   HEW_RETURN_IF_ERROR(
       measurer.Measure({fmt::format("lora step, {} rows", settings.train_rows), 0, "tok/s", bench->LoraLimit(peak)},
                        [&] { return bench->LoraRowsPerSecond(); }));
-  HEW_RETURN_IF_ERROR(
-      measurer.Measure({fmt::format("full step, {} rows", settings.train_rows), 0, "tok/s", bench->FullLimit(peak)},
-                       [&]() -> Result<double> { return bench->FullRowsPerSecond(); }));
+  if (bench->TrainsInFull()) {
+    HEW_RETURN_IF_ERROR(
+        measurer.Measure({fmt::format("full step, {} rows", settings.train_rows), 0, "tok/s", bench->FullLimit(peak)},
+                         [&]() -> Result<double> { return bench->FullRowsPerSecond(); }));
+  }
   measurer.AddMemory();
   return results;
 }

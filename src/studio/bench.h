@@ -40,9 +40,10 @@ class ModelBench {
 
   double load_s() const;
   void SetPrecision(Precision precision);  // kDefault or kInt8, if it was opened with either
-  double FirstTokenSeconds();  // of a prompt: through the decoder, logits of its end, the likeliest token
+  double FirstTokenSeconds();              // of a prompt: through the decoder, logits of its end, the likeliest token
   double PromptTokensPerSecond();
   double GeneratedTokensPerSecond();   // from an empty cache
+  bool TrainsInFull() const;           // a model with experts does not
   double FullRowsPerSecond();          // all weights learn, from one document of which every token is learned
   Result<double> LoraRowsPerSecond();  // forward and backward of packed rows; the optimiser is not counted
 
@@ -67,7 +68,8 @@ struct ThreadPeak {
 };
 std::vector<ThreadPeak> MeasureThreads(const Runtime& rt);
 
-// Load, first token, prompt, generation (both again with int8 activations), a LoRA step, a full-training step, and the memory that each held at most.
+// Load, first token, prompt, generation (both again with int8 activations), a LoRA step, a full-training step, and the
+// memory that each held at most.
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
                                             const BenchSettings& settings);
 

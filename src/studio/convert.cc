@@ -4,8 +4,10 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "formats/gguf.h"
 #include "model/save.h"
+#include "studio/memory_plan.h"
 #include "studio/open_model.h"
 
 namespace hew {
@@ -31,6 +33,9 @@ Status CheckTarget(const std::string& in, const std::string& out) {
 Result<ExportReport> CompareAdapters(const Runtime& rt, const OpenedModel& base, const LoraAdapter& in,
                                      const std::string& path, const std::atomic<bool>* cancelled) {
   HEW_ASSIGN(const LoraAdapter written, LoadAdapter(rt, path, *base.model));
+  HEW_RETURN_IF_ERROR(CheckFits(path, "to be compared with its input",
+                                CompareBytes(base.model->config, kComparedTokens), AvailableMemoryBytes(),
+                                "end other programs"));
   const LoraAdapter* a = &in;
   const LoraAdapter* b = &written;
   ExportReport report;

@@ -58,7 +58,7 @@ class FileReceiver : public HttpReceiver {
   }
   std::string if_range() const override { return tag_; }
 
-  Status Begin(const HttpResponse& response) override {
+  Status Begin(const DownloadResponse& response) override {
     std::optional<uint64_t> total = response.content_length();
     if (response.status == 200 || offset() == 0) HEW_RETURN_IF_ERROR(part_->Restart());
     if (response.status == 206) {
@@ -107,7 +107,7 @@ class FileReceiver : public HttpReceiver {
   }
 
   // A digest that the server names, where none was known before.
-  Status TakeDigest(const HttpResponse& response) {
+  Status TakeDigest(const DownloadResponse& response) {
     if (!wanted_->sha256.empty() || !wanted_->git_sha1.empty()) return {};
     const std::string digest = Unquoted(response.Header("x-linked-etag"));
     if (IsHex(digest, 64)) wanted_->sha256 = digest;

@@ -29,7 +29,7 @@ struct ArrivedFile {
 Result<bool> IsArrived(const std::string& path, const WantedFile& wanted);
 
 // Fetches into PATH.part, synced and verified; the caller renames it (InstallArrived) when all files of a model are
-// there. `token` and `token_origin` as in HttpRequest. Errors besides those of HttpGet: kBadInput when size or digest
+// there. `token` and `token_origin` as in DownloadRequest. Errors besides those of HttpGet: kBadInput when size or digest
 // are not those wanted (the part is then dropped); kCancelled says what was kept.
 Result<ArrivedFile> Download(const HttpSettings& settings, const std::string& token, const std::string& token_origin,
                              const WantedFile& wanted, const std::string& path);

@@ -34,7 +34,7 @@ struct Exchange {
   const HttpSettings& settings;
   HttpReceiver* receiver;
   std::map<std::string, std::string> inherited;  // headers of the redirects that led here
-  HttpResponse response{};
+  DownloadResponse response{};
   size_t header_bytes = 0;
   uint64_t body_bytes = 0;
   bool begun = false;
@@ -138,7 +138,7 @@ tl::unexpected<Failure> OfCurl(CURLcode code, const char* detail, const HttpTarg
   return tl::unexpected(std::move(failure));
 }
 
-Failure OfStatus(const HttpResponse& response, const HttpRequest& request) {
+Failure OfStatus(const DownloadResponse& response, const DownloadRequest& request) {
   const int status = response.status;
   const std::string url = Shown(response.url, 200);
   if (status == 408 || status == 429 || status >= 500) {
@@ -158,11 +158,11 @@ Failure OfStatus(const HttpResponse& response, const HttpRequest& request) {
 
 class Client {
  public:
-  Client(const HttpSettings& settings, const HttpRequest& request, HttpReceiver* receiver)
+  Client(const HttpSettings& settings, const DownloadRequest& request, HttpReceiver* receiver)
       : settings_(settings), request_(request), receiver_(receiver), curl_(curl_easy_init()) {}
 
   // Follows redirects to the end of one attempt.
-  tl::expected<HttpResponse, Failure> Attempt() {
+  tl::expected<DownloadResponse, Failure> Attempt() {
     auto target = ParseHttpTarget("", request_.url);
     if (!target) return Final(target.error());
     std::map<std::string, std::string> inherited;
@@ -196,7 +196,7 @@ class Client {
 
  private:
   // One request to one server.
-  tl::expected<HttpResponse, Failure> Ask(const HttpTarget& target,
+  tl::expected<DownloadResponse, Failure> Ask(const HttpTarget& target,
                                           const std::map<std::string, std::string>& inherited) {
     Exchange exchange{settings_, receiver_, inherited};
     exchange.response.url = target.url;
@@ -250,7 +250,7 @@ class Client {
   }
 
   const HttpSettings& settings_;
-  const HttpRequest& request_;
+  const DownloadRequest& request_;
   HttpReceiver* receiver_;
   char detail_[CURL_ERROR_SIZE] = "";
   std::unique_ptr<CURL, Free> curl_;  // holds on to detail_
@@ -269,7 +269,7 @@ bool Sleep(double seconds, const std::atomic<bool>* cancel) {
 class TextReceiver : public HttpReceiver {
  public:
   explicit TextReceiver(uint64_t max_bytes) : max_bytes_(max_bytes) {}
-  Status Begin(const HttpResponse& response) override {
+  Status Begin(const DownloadResponse& response) override {
     url_ = response.url;
     text.clear();
     return {};
@@ -290,14 +290,14 @@ class TextReceiver : public HttpReceiver {
 
 }  // namespace
 
-std::string HttpResponse::Header(const std::string& name) const {
+std::string DownloadResponse::Header(const std::string& name) const {
   const auto it = headers.find(name);
   return it == headers.end() ? "" : it->second;
 }
 
-std::optional<uint64_t> HttpResponse::content_length() const { return Number(Header("content-length")); }
+std::optional<uint64_t> DownloadResponse::content_length() const { return Number(Header("content-length")); }
 
-Result<HttpResponse> HttpGet(const HttpSettings& settings, const HttpRequest& request, HttpReceiver* receiver) {
+Result<DownloadResponse> HttpGet(const HttpSettings& settings, const DownloadRequest& request, HttpReceiver* receiver) {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   if (!ready) return EnvironmentError("the HTTP library cannot be started");
   Client client(settings, request, receiver);
@@ -317,7 +317,7 @@ Result<HttpResponse> HttpGet(const HttpSettings& settings, const HttpRequest& re
   }
 }
 
-Result<std::string> HttpGetText(const HttpSettings& settings, const HttpRequest& request, uint64_t max_bytes) {
+Result<std::string> HttpGetText(const HttpSettings& settings, const DownloadRequest& request, uint64_t max_bytes) {
   TextReceiver receiver(max_bytes);
   HEW_RETURN_IF_ERROR(HttpGet(settings, request, &receiver));
   return std::move(receiver.text);

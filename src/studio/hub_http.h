@@ -20,13 +20,13 @@ struct HttpSettings {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-struct HttpRequest {
+struct DownloadRequest {
   std::string url;
   std::string token;         // a bearer token, "" for none
   std::string token_origin;  // the URL of the server that may see it: same scheme, host and port
 };
 
-struct HttpResponse {
+struct DownloadResponse {
   int status = 0;
   std::string url;                             // where redirects led
   std::map<std::string, std::string> headers;  // names in lower case; X-Linked-... of a redirect are kept
@@ -40,7 +40,7 @@ class HttpReceiver {
   virtual ~HttpReceiver() = default;
   virtual uint64_t offset() const { return 0; }
   virtual std::string if_range() const { return ""; }
-  virtual Status Begin(const HttpResponse& response) = 0;  // status 200 or 206, before the first byte
+  virtual Status Begin(const DownloadResponse& response) = 0;  // status 200 or 206, before the first byte
   virtual Status Write(std::string_view bytes) = 0;
   virtual Status RangeRefused() { return {}; }  // status 416: offset() must be 0 afterwards
 };
@@ -49,9 +49,9 @@ class HttpReceiver {
 // receiver refuses); kEnvironment when the server cannot be reached or goes on failing; kCancelled.
 // At most ten redirects, never from https to http; the token goes to its origin alone, and over plain http only to this
 // very machine.
-Result<HttpResponse> HttpGet(const HttpSettings& settings, const HttpRequest& request, HttpReceiver* receiver);
+Result<DownloadResponse> HttpGet(const HttpSettings& settings, const DownloadRequest& request, HttpReceiver* receiver);
 
 // A document of at most max_bytes.
-Result<std::string> HttpGetText(const HttpSettings& settings, const HttpRequest& request, uint64_t max_bytes);
+Result<std::string> HttpGetText(const HttpSettings& settings, const DownloadRequest& request, uint64_t max_bytes);
 
 }  // namespace hew

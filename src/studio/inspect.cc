@@ -9,6 +9,7 @@
 #include "formats/safetensors.h"
 #include "model/adapter_io.h"
 #include "model/names.h"
+#include "model/tensors.h"
 #include "studio/inspect_parts.h"
 #include "studio/memory_plan.h"
 #include "studio/open_model.h"
@@ -23,19 +24,28 @@ namespace fs = std::filesystem;
 nlohmann::ordered_json ConfigReport(const ModelConfig& c) {
   int64_t window = 0;
   for (const LayerConfig& layer : c.layers) window = std::max(window, layer.window);
-  return {{"vocab_size", c.vocab_size},
-          {"hidden_size", c.hidden_size},
-          {"intermediate_size", c.intermediate_size},
-          {"num_hidden_layers", c.num_hidden_layers},
-          {"num_attention_heads", c.num_attention_heads},
-          {"num_key_value_heads", c.num_key_value_heads},
-          {"head_dim", c.head_dim},
-          {"max_position_embeddings", c.max_position_embeddings},
-          {c.norm == NormKind::kLayer ? "layer_norm_epsilon" : "rms_norm_eps", c.norm_eps},
-          {"rope_theta", c.ropes.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(c.ropes[0].theta)},
-          {"sliding_window", window > 0 ? nlohmann::ordered_json(window) : nlohmann::ordered_json()},
-          {"tie_word_embeddings", c.tie_word_embeddings},
-          {"attention_bias", c.HasBias(Projection::kQ)}};
+  nlohmann::ordered_json report = {
+      {"vocab_size", c.vocab_size},
+      {"hidden_size", c.hidden_size},
+      {"intermediate_size", c.intermediate_size},
+      {"num_hidden_layers", c.num_hidden_layers},
+      {"num_attention_heads", c.num_attention_heads},
+      {"num_key_value_heads", c.num_key_value_heads},
+      {"head_dim", c.head_dim},
+      {"max_position_embeddings", c.max_position_embeddings},
+      {c.norm == NormKind::kLayer ? "layer_norm_epsilon" : "rms_norm_eps", c.norm_eps},
+      {"rope_theta", c.ropes.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(c.ropes[0].theta)},
+      {"sliding_window", window > 0 ? nlohmann::ordered_json(window) : nlohmann::ordered_json()},
+      {"tie_word_embeddings", c.tie_word_embeddings},
+      {"attention_bias", c.HasBias(Projection::kQ)}};
+  if (c.num_experts > 0) {
+    report["num_experts"] = c.num_experts;
+    report["num_experts_per_tok"] = c.num_experts_per_tok;
+    report["moe_intermediate_size"] = c.moe_intermediate_size;
+    report["sparse_layers"] =
+        std::count_if(c.layers.begin(), c.layers.end(), [](const LayerConfig& layer) { return layer.sparse; });
+  }
+  return report;
 }
 
 // The numbers and texts of a GGUF file of an architecture that Hew does not run, by their own names.
@@ -79,11 +89,12 @@ Status SetGgufTokenizer(const GgufFile& file, nlohmann::ordered_json* report) {
 }
 
 Status SetModel(const Runtime& rt, const std::string& path, nlohmann::ordered_json* report) {
-  HEW_ASSIGN(const auto model, LoadModel(rt, path));
-  (*report)["architecture"] = model->config.architecture;
-  (*report)["parameters_unique"] = model->parameter_count();
-  (*report)["memory_bytes"] = model->memory_bytes();
-  const ModelConfig& config = model->config;
+  HEW_ASSIGN(const ModelOutline outline, OutlineModel(rt, path));  // a model too large for this machine, too
+  const ModelConfig& config = outline.config;
+  (*report)["architecture"] = config.architecture;
+  (*report)["parameters_unique"] = ParameterCount(config);
+  (*report)["parameters_active"] = ActiveParameterCount(config);
+  (*report)["memory_bytes"] = outline.memory_bytes;
   (*report)["config"] = ConfigReport(config);
   const int64_t loaded = LoadedBytes(path), context = std::min(config.max_position_embeddings, kDefaultContext);
   (*report)["memory"] = {{"loaded_bytes", loaded},

@@ -22,6 +22,10 @@ std::string ModuleOf(std::string name, const FileLayout& layout) {
     if (const auto p = head == "blk." ? ParseGgufModule(layout, name) : ParseHfModule(name))
       return std::string(p->module->hf);
     name.erase(0, head.size());
+    if (const size_t experts = name.find(".experts."); experts != std::string::npos) {  // all of them together
+      const size_t number = experts + std::string_view(".experts.").size(), end = name.find('.', number);
+      if (end != std::string::npos) name.replace(number, end - number, "*");
+    }
     const size_t digits = name.find_first_not_of("0123456789");
     if (digits != 0 && digits != std::string::npos && name[digits] == '.') name.erase(0, digits + 1);
   }
@@ -69,8 +73,13 @@ std::string Positions(const nlohmann::ordered_json& config) {
 // The lines of a model that Hew runs: what people look for first.
 std::string ModelLines(const nlohmann::ordered_json& config) {
   const auto number = [&](const char* key) { return config[key].get<int64_t>(); };
-  return Line("layers", fmt::format("{}, hidden size {}, feed-forward size {}", number("num_hidden_layers"),
-                                    number("hidden_size"), number("intermediate_size"))) +
+  std::string feed_forward = fmt::format("feed-forward size {}", number("intermediate_size"));
+  if (config.contains("num_experts")) {
+    feed_forward = fmt::format("in {} of them {} experts of size {}, {} for each token", number("sparse_layers"),
+                               number("num_experts"), number("moe_intermediate_size"), number("num_experts_per_tok"));
+  }
+  return Line("layers",
+              fmt::format("{}, hidden size {}, {}", number("num_hidden_layers"), number("hidden_size"), feed_forward)) +
          Line("attention", fmt::format("{} heads of {} on {} key/value heads", number("num_attention_heads"),
                                        number("head_dim"), number("num_key_value_heads"))) +
          Line("context", fmt::format("{} tokens, {}", number("max_position_embeddings"), Positions(config)));
@@ -98,8 +107,9 @@ std::string ModuleLine(const nlohmann::ordered_json& modules) {
 
 nlohmann::ordered_json EmptyReport() {
   nlohmann::ordered_json report;
-  for (const char* key : {"architecture", "parameters", "parameters_unique", "parameters_by_module", "file_bytes",
-                          "memory_bytes", "memory", "config", "tokenizer", "chat_template"}) {
+  for (const char* key :
+       {"architecture", "parameters", "parameters_unique", "parameters_active", "parameters_by_module", "file_bytes",
+        "memory_bytes", "memory", "config", "tokenizer", "chat_template"}) {
     report[key] = nullptr;
   }
   report["tensors"] = nlohmann::ordered_json::array();
@@ -141,13 +151,17 @@ std::string Inspection::Text() const {
     if (report["parameters"] != report["parameters_unique"]) {
       text += Line("", Thousands(report["parameters_unique"].get<int64_t>()) + " with shared ones counted once");
     }
+    if (const auto& active = report["parameters_active"]; active.is_number() && active != report["parameters_unique"]) {
+      text += Line("", Thousands(active.get<int64_t>()) + " of them active for each token");
+    }
   }
   text +=
       Line("file", Megabytes(report["file_bytes"]) +
                        (tensors.empty() ? "" : fmt::format(", {} tensors: {}", tensors.size(), TypeCounts(tensors))));
   if (report["memory_bytes"].is_number()) text += Line("in memory", Megabytes(report["memory_bytes"]));
   if (const auto& plan = report["memory"]; plan.is_object()) {
-    text += Line("to chat", fmt::format("{} with {} tokens", Megabytes(plan["chat_bytes"]), plan["chat_context"].get<int64_t>()));
+    text += Line("to chat",
+                 fmt::format("{} with {} tokens", Megabytes(plan["chat_bytes"]), plan["chat_context"].get<int64_t>()));
     text += Line("to tune", fmt::format("{} at rank {}; {} available", Megabytes(plan["tune_bytes"]),
                                         plan["tune_rank"].get<int64_t>(), Megabytes(plan["available_bytes"])));
   }

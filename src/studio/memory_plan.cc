@@ -30,14 +30,23 @@ int64_t ChatBytes(const ModelConfig& config, bool bf16, int64_t context) {
   const int64_t act = bf16 ? 2 : 4;
   const int64_t cache = config.num_hidden_layers * 2 * context * config.key_value_size() * act;
   const int64_t rows = std::min(context, kPromptSlice);
-  // residual and hidden; normed, q, attention, gate, up; the products' packed copy of their widest input.
-  const int64_t widest = std::max({config.hidden_size, config.query_size(), config.intermediate_size});
-  const int64_t slice = rows * (2 * config.hidden_size * 4 + (config.hidden_size + 2 * config.query_size() + 2 * config.intermediate_size + widest) * act);
+  // residual and hidden; normed, q, attention, gate, up; the products' packed copy of their widest input; the experts'
+  // shares, inputs and outputs.
+  const int64_t hidden = config.hidden_size, inner = config.widest_feed_forward();
+  const int64_t widest = std::max({hidden, config.query_size(), inner});
+  const int64_t experts = config.num_experts * 4 + config.num_experts_per_tok * hidden * (act + 4);
+  const int64_t slice =
+      rows * (2 * hidden * 4 + (hidden + 2 * config.query_size() + 2 * inner + widest) * act + experts);
   return cache + slice + config.vocab_size * 4 * 4;  // logits, and the sampler's candidates
 }
 
+int64_t CompareBytes(const ModelConfig& config, int64_t rows) {
+  return 2 * rows * config.vocab_size * 4 + ChatBytes(config, false, rows);
+}
+
 int64_t TuneBytes(const ModelConfig& config, const LoraConfig& lora, bool bf16, int64_t rows) {
-  return LearnedStateBytes(LoraParameterCount(config, lora), bf16) + TrainingBytes(config, lora, bf16, rows);
+  return LearnedStateBytes(LoraParameterCount(config, lora), bf16) + TrainingBytes(config, lora, bf16, rows) +
+         ProductBytes(config, bf16, rows);
 }
 
 Status CheckFits(const std::string& path, const std::string& purpose, int64_t needs, uint64_t has,

@@ -8,10 +8,12 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/shown.h"
 #include "formats/safetensors.h"
 #include "model/decoder.h"
 #include "model/save.h"
+#include "studio/memory_plan.h"
 #include "studio/open_model.h"
 
 namespace hew {
@@ -30,7 +32,6 @@ constexpr const char* kTexts[] = {
     "  Two  spaces,\ttabs\r\nand\n\n\nlines   ",
     "<|im_start|>user\nHow do I get my money back?<|im_end|>\n<|im_start|>assistant\n",
 };
-constexpr int64_t kMaxTokens = 128;       // of one text
 constexpr double kLargeDifference = 0.5;  // of logits: about where greedy answers begin to change
 
 std::vector<int32_t> Ids(const Tokenizer& tokenizer, const char* text, int64_t most) {
@@ -63,7 +64,8 @@ Status CompareTokenizers(const Tokenizer& base, const Tokenizer& written, const 
       return BadInput("{}: tokenizer: expected the base's ids for '{}', found others", path, Shown(text));
     }
   }
-  if (base.eos() != written.eos() || base.bos() != written.bos()) {
+  // A folder's EOS may stand in config.json alone, where a tokenizer does not look.
+  if ((base.eos() && base.eos() != written.eos()) || base.bos() != written.bos()) {
     return BadInput("{}: tokenizer: expected the base's BOS {} and EOS {}, found {} and {}", path,
                     base.bos().value_or(-1), base.eos().value_or(-1), written.bos().value_or(-1),
                     written.eos().value_or(-1));
@@ -88,6 +90,15 @@ std::optional<FileType> DefaultType(const OpenedModel& opened, const std::string
   const DType own = opened.model->layers[0][Projection::kQ].type;
   const bool rounds = !opened.adapters.empty() && IsQuantized(own) && out.ends_with(".gguf");
   return rounds ? std::optional<FileType>(DType::kQ8_0) : std::nullopt;
+}
+
+// Both models lie in memory when they are compared: refused here rather than after the writing.
+Status CheckExportFits(const Runtime& rt, const Model& base, std::span<const LoraAdapter* const> adapters,
+                       const std::string& out, const SaveOptions& options) {
+  HEW_ASSIGN(const int64_t written, SavedBytes(rt, base, adapters, out, options));
+  return CheckFits(out, "beside the model it is made from, to be compared with it",
+                   written + CompareBytes(base.config, std::min(kComparedTokens, base.config.max_position_embeddings)),
+                   AvailableMemoryBytes(), "write a --type of fewer bits, or end other programs");
 }
 
 Status GoOn(const std::atomic<bool>* cancelled) {
@@ -139,7 +150,7 @@ Status CompareLogits(const Runtime& rt, const Model& a, std::span<const LoraAdap
                      std::span<const LoraAdapter* const> b_adapters, const Tokenizer& tokenizer, ExportReport* report,
                      const std::atomic<bool>* cancelled) {
   double sum = 0, count = 0;
-  const int64_t most = std::min(kMaxTokens, a.config.max_position_embeddings);
+  const int64_t most = std::min(kComparedTokens, a.config.max_position_embeddings);
   for (const char* text : kTexts) {
     HEW_RETURN_IF_ERROR(GoOn(cancelled));
     const auto ids = Ids(tokenizer, text, most);
@@ -168,6 +179,7 @@ Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, cons
   for (const auto& adapter : opened.adapters) list.push_back(adapter.get());
   RemoveLeftovers(out);
   if (!options.type) options.type = DefaultType(opened, out);
+  HEW_RETURN_IF_ERROR(CheckExportFits(fp32, *opened.model, list, out, options));
   options.progress = [cancelled, shown = std::move(options.progress)](uint64_t done, uint64_t total) -> Status {
     HEW_RETURN_IF_ERROR(GoOn(cancelled));
     return shown ? shown(done, total) : Status();

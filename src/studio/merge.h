@@ -36,6 +36,7 @@ Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, cons
                                 const std::atomic<bool>* cancelled = nullptr);
 
 // The parts of that which other conversions share:
+inline constexpr int64_t kComparedTokens = 128;  // of one text, at most
 // A name beside `out` for a file that is not yet known to be right; keeps the suffix .gguf.
 std::string UncheckedPath(const std::string& out);
 // Moves it to its own name, or removes it when `status` is an error; gives `status` or the error of the move.

@@ -12,8 +12,9 @@ constexpr double kTokensPerParameter = 20;
 // 6 operations for each parameter and token: two forward, two for the gradient of the input, two for that of the
 // weight (Kaplan et al. 2020). A frozen base needs no gradient of its weights: 4; its adapters need all 6.
 double Flops(const PlanRequest& request, double trained) {
-  if (!request.lora) return 6 * request.parameters * request.tokens;
-  return (4 * request.parameters + 6 * trained) * request.tokens;
+  const double active = request.parameters - request.idle_parameters;
+  if (!request.lora) return 6 * active * request.tokens;
+  return (4 * active + 6 * trained) * request.tokens;
 }
 
 // Full training: weights and gradients in 16 bits, a copy of the weights and AdamW's two moments in 32. An adapter is
@@ -65,7 +66,11 @@ Result<Plan> MakePlan(const PlanRequest& request) {
   Plan plan;
   plan.request = request;
   PlanRequest& r = plan.request;
-  if (r.shape) r.parameters = static_cast<double>(CountParameters(*r.shape).total());
+  if (r.shape) {
+    const ParameterCount count = CountParameters(*r.shape);
+    r.parameters = static_cast<double>(count.total());
+    r.idle_parameters = static_cast<double>(count.idle_experts);
+  }
   const std::pair<const char*, double> above_zero[] = {{"parameters", r.parameters},
                                                        {"tokens", r.tokens},
                                                        {"devices", static_cast<double>(r.devices)},
@@ -123,6 +128,7 @@ nlohmann::ordered_json ToJson(const Plan& plan) {
   return {{"name", r.name},
           {"method", r.lora ? "lora" : "full"},
           {"parameters", r.parameters},
+          {"active_parameters", r.parameters - r.idle_parameters},
           {"trained_parameters", plan.trained_parameters},
           {"tokens", r.tokens},
           {"flops", plan.flops},

@@ -17,6 +17,7 @@ struct PlanRequest {
   std::string name;                // of the preset or model, for the report
   std::optional<PlanShape> shape;  // absent when only `parameters` is known
   double parameters = 0;           // taken from the shape when there is one
+  double idle_parameters = 0;      // of experts that a token does not go through, likewise
   double tokens = 0;               // that the run goes through, over all epochs
   bool lora = false;               // adapters of `rank` on a frozen base
   int64_t rank = 16;

@@ -15,6 +15,7 @@
 #include "model/shapes.h"
 #include "model/trainable.h"
 #include "studio/train_tokenizer.h"
+#include "train/snapshots.h"
 #include "train/text_files.h"
 #include "train/trainer.h"
 
@@ -112,6 +113,11 @@ Result<TrainableModel> PrepareModel(const Runtime& rt, const PretrainRequest& re
       return BadInput("max_length: expected at most {}, the context of {}, found {}",
                       base->config.max_position_embeddings, s.base, s.max_length);
     }
+    if (base->config.num_experts > 0)
+      return BadInput(
+          "{}: expected a model without experts, which are not trained here, found {} of them; hew tune adapts such a "
+          "model",
+          s.base, base->config.num_experts);
     return TrainableModel::From(rt, *base);
   }
   ModelShape shape = ShapeOf(s);
@@ -194,7 +200,7 @@ std::map<std::string, int64_t> TokenIdsOf(const Tokenizer& tokenizer) {
 
 struct PretrainData {
   std::unique_ptr<StepSource> train;
-  std::vector<PackedBatch> eval;
+  StepBatches eval;
   std::string digest, eval_digest;
 };
 
@@ -252,6 +258,12 @@ Result<TuneReport> Pretrain(const Runtime& rt, const PretrainRequest& request) {
 
   RunHooks hooks = request;
   hooks.on_sample = [&](int64_t step) { return WriteSamples(rt, request, trainable, *tokenizer, step); };
+  hooks.on_snapshot = [&](int64_t step) {
+    return WriteSnapshot(settings.out, step, [&](const std::string& folder) -> Status {
+      HEW_RETURN_IF_ERROR(WriteTokenizerFiles(settings.out, folder));
+      return SaveTrainable(trainable, TypeOf(settings.type), TokenIdsOf(*tokenizer), folder);
+    });
+  };
   const auto learner = MakeFullLearner(rt, &trainable);
   HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), data.train.get(),
                                             std::move(data.eval), learner.get()));

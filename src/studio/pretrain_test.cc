@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "studio/open_model.h"
+#include "train/snapshots.h"
 
 namespace hew {
 namespace {
@@ -121,6 +122,23 @@ TEST_F(PretrainTest, StoppedAndResumedGivesTheSameBitsForAnyThreads) {
     EXPECT_FALSE(weights.empty());
     EXPECT_TRUE(weights == File(std::string("stopped") + optimizer, "model.safetensors"));
   }
+}
+
+// Each is a model that opens; the last one is the one that is written.
+TEST_F(PretrainTest, KeepsSnapshotsOnTheWay) {
+  PretrainRequest request = Request("kept");
+  request.settings.snapshots = 3;
+  ASSERT_TRUE(Run(request));
+  ASSERT_TRUE(Run(Request("plain")));
+  EXPECT_TRUE(File("kept", "model.safetensors") == File("plain", "model.safetensors"));
+  const auto snapshots = ListSnapshots(request.settings.out);
+  ASSERT_EQ(snapshots.size(), 4u);
+  EXPECT_EQ(snapshots.front().step, 0);
+  EXPECT_EQ(snapshots.back().step, 20);
+  EXPECT_TRUE(*ReadFile(snapshots.back().path + "/model.safetensors") == File("kept", "model.safetensors"));
+  const ThreadPool pool(2);
+  const auto opened = OpenModel({&pool, BestIsa(), Precision::kDefault}, snapshots[1].path, {});
+  EXPECT_TRUE(opened) << opened.error().message;
 }
 
 TEST_F(PretrainTest, GoesOnFromAModel) {

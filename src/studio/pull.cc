@@ -47,7 +47,7 @@ Result<Plan> PlanHub(const PullSettings& settings, const PullSource& source) {
   const auto resolve = [&](const std::string& name) {
     return fmt::format("{}/{}/resolve/{}/{}", endpoint, source.repository, revision, UrlPath(name));
   };
-  const HttpRequest listing_request{
+  const DownloadRequest listing_request{
       fmt::format("{}/api/models/{}/revision/{}?blobs=true", endpoint, source.repository, revision), settings.token,
       endpoint};
   auto text = HttpGetText(settings.http, listing_request, kMaxListingBytes);

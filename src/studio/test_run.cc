@@ -53,6 +53,18 @@ Result<std::vector<int32_t>> PromptIds(const OpenedModel& opened, const TestCase
   return prompt;
 }
 
+// What a message says, whatever it is: text, or parts of text.
+std::string TextOf(const Json& message) {
+  if (!message.is_object() || !message.contains("content")) return "";
+  const Json& content = message["content"];
+  if (content.is_string()) return content.get<std::string>();
+  std::string text;
+  for (const Json& part : content) {
+    if (part.is_object() && part.contains("text") && part["text"].is_string()) text += part["text"].get<std::string>();
+  }
+  return text;
+}
+
 class SuiteRun {
  public:
   SuiteRun(const OpenedModel& opened, const Engine& engine, const SuiteOptions& options)
@@ -225,7 +237,7 @@ class SuiteRun {
       std::vector<ContinuationRequest> requests;
       for (const auto& marking : markings) {
         const TestCase& test = *cases[marking.owner];
-        const std::string question = test.messages.is_null() ? test.prompt : test.messages.back().value("content", "");
+        const std::string question = test.messages.is_null() ? test.prompt : TextOf(test.messages.back());
         const std::string ask = fmt::format(
             "Mark an answer from 1 (worst) to 5 (best). What counts: {}\n\nQuestion: {}\n\nAnswer: {}\n\nReply with "
             "the mark alone.",

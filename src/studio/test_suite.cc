@@ -216,7 +216,7 @@ Result<TestCase> ReadCase(const Json& row, const std::string& where, size_t numb
   if (test.checks.empty()) {  // a training row: the answer it teaches is the answer expected
     if (test.messages.is_null()) return BadInput("{}: check: expected one, found none", where);
     const auto& last = test.messages.back();
-    if (!last.is_object() || last.value("role", "") != "assistant" || !last.contains("content") ||
+    if (!last.is_object() || !last.contains("role") || last["role"] != "assistant" || !last.contains("content") ||
         !last["content"].is_string()) {
       return BadInput("{}: check: expected one, or an assistant's message at the end, found neither", where);
     }

@@ -8,6 +8,7 @@
 
 #include "base/test_folder.h"
 #include "infer/continuations.h"
+#include "model/test_util.h"
 #include "studio/export_test_support.h"
 #include "studio/json_schema.h"
 
@@ -219,6 +220,66 @@ TEST_F(ScoringTest, ASuiteOfAllKindsIsDecided) {
   const auto metrics = SuiteMetrics(result->cases);
   EXPECT_TRUE(metrics.contains("acc_norm"));
   EXPECT_NEAR(metrics["perplexity"].get<double>(), std::exp(-result->cases[2].logprobs[0]), 1e-9);
+}
+
+// A judge's mark is the mean of 1 to 5 by what it finds likely, and `least` decides.
+TEST_F(ScoringTest, AJudgeMarksAnswers) {
+  folder_.Put(
+      "tiny/tokenizer_config.json",
+      R"({"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "chat_template": "{% for m in messages %}Q {{ m.content }} A {% endfor %}"})");
+  int opened = 0;
+  SuiteOptions options;
+  options.max_tokens = 6;
+  options.open_judge = [&](const std::string& name) {
+    ++opened;
+    EXPECT_EQ(name, "the judge");
+    return OpenModel(rt_, folder_.Path("tiny"), {});
+  };
+  const auto run = [&](double least) {
+    const std::string judge =
+        fmt::format(R"("check": {{"judge": {{"model": "the judge", "rubric": "short", "least": {}}}}})", least);
+    const auto cases = ParseSuite(
+        R"({"id": "text", "prompt": "tell me", )" + judge + "}\n" +
+            R"({"id": "chat", "messages": [{"role": "user", "content": [{"type": "text", "text": "and you"}]}], )" +
+            judge + "}\n",
+        "suite.jsonl");
+    EXPECT_TRUE(cases) << cases.error().message;
+    const auto asked = OpenModel(rt_, folder_.Path("tiny"), {});
+    return RunSuite(*asked, *asked->MakeEngine(rt_), *cases, options);
+  };
+  const auto marked = run(1);
+  ASSERT_TRUE(marked) << marked.error().message;
+  EXPECT_EQ(opened, 1) << "once for both cases";
+  const auto judge = OpenModel(rt_, folder_.Path("tiny"), {});
+  double highest = 1, lowest = 5;
+  for (const CaseResult& result : marked->cases) {
+    EXPECT_TRUE(result.passed) << result.why;
+    const std::string ask = fmt::format(
+        "Mark an answer from 1 (worst) to 5 (best). What counts: short\n\nQuestion: {}\n\nAnswer: {}\n\nReply with the "
+        "mark alone.",
+        result.id == "text" ? "tell me" : "and you", result.answer);
+    const auto ids = ChatPrompt(*judge, Json::array({{{"role", "user"}, {"content", ask}}}), nullptr, {});
+    ASSERT_TRUE(ids);
+    const Matrix logits = test::LogitsOf(rt_, *judge->model, {}, *ids);
+    double sum = 0, weighted = 0;
+    for (int mark = 1; mark <= 5; ++mark) {
+      const double p = std::exp(logits.view().f32(logits.row_count() - 1)[Ids(std::to_string(mark))[0]]);
+      sum += p;
+      weighted += p * mark;
+    }
+    EXPECT_NEAR(*result.score, weighted / sum, 1e-4) << result.id;
+    highest = std::max(highest, *result.score);
+    lowest = std::min(lowest, *result.score);
+  }
+  const auto stricter = run((highest + lowest) / 2);
+  ASSERT_TRUE(stricter);
+  EXPECT_EQ(stricter->passed + stricter->failed, 2);
+  for (size_t i = 0; i < 2; ++i)
+    EXPECT_EQ(stricter->cases[i].passed, *marked->cases[i].score >= (highest + lowest) / 2);
+  const auto refused = run(5);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->failed, 2);
+  EXPECT_THAT(refused->cases[0].why, HasSubstr("expected at least 5"));
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is mostly
-// empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
+// From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is
+// mostly empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kMapFrom = SIZE_MAX;
 #else

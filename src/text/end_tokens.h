@@ -1,4 +1,4 @@
-// Which tokens end a turn. Files name one EOS at best; the rest is known by name, as llama.cpp does it.
+// The ids that end a turn: those that a file names, and those known by their text (formats/end_of_turn.h).
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,6 @@
 #include <vector>
 
 namespace hew {
-
-// Whether a token of this text is a control token that ends a turn, whatever type its file gives it.
-bool EndsTurn(std::string_view token);
 
 class EndTokens {
  public:

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/shown.h"
+#include "formats/end_of_turn.h"
 #include "formats/sentencepiece_spelling.h"
 #include "text/bpe.h"
 #include "text/byte_level.h"

@@ -43,6 +43,14 @@ void VisitFields(State& s, const Visit& visit) {
   visit("train_seconds", s.train_seconds);
   visit("eval_seconds", s.eval_seconds);
   visit("metrics_bytes", s.metrics_bytes);
+  visit("epoch_pairs", s.epoch_pairs.pairs);
+  visit("epoch_pairs_right", s.epoch_pairs.right);
+  visit("epoch_chosen", s.epoch_pairs.chosen);
+  visit("epoch_rejected", s.epoch_pairs.rejected);
+  visit("best_eval_pairs", s.best_eval_pairs.pairs);
+  visit("best_eval_pairs_right", s.best_eval_pairs.right);
+  visit("best_eval_chosen", s.best_eval_pairs.chosen);
+  visit("best_eval_rejected", s.best_eval_pairs.rejected);
 }
 
 template <typename State, typename Visit>

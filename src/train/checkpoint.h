@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "train/batch_loss.h"
 #include "train/optimizer.h"
 
 namespace hew {
@@ -23,7 +24,8 @@ struct TrainState {
   int64_t best_step = 0, evals_without_progress = 0;
   int64_t eval_pending = 0;  // 1: stopped between a step and the evaluation that follows it
 
-  double epoch_loss = 0, epoch_weight = 0;        // sums over the learned tokens of the epoch so far
+  double epoch_loss = 0, epoch_weight = 0;        // sums over the learned tokens (or pairs) of the epoch so far
+  PairSums epoch_pairs, best_eval_pairs;          // where pairs are learned
   int64_t useful_tokens = 0, learned_tokens = 0;  // over all steps
   double train_seconds = 0, eval_seconds = 0;
   uint64_t metrics_bytes = 0;  // length of metrics.jsonl at this point

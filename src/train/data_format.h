@@ -12,9 +12,9 @@
 
 namespace hew {
 
-enum class DataFormat { kAuto, kChat, kPrompt, kAlpaca, kShareGpt, kText };
+enum class DataFormat { kAuto, kChat, kPrompt, kAlpaca, kShareGpt, kText, kPreference };
 
-std::optional<DataFormat> DataFormatFromName(std::string_view name);  // auto, chat, prompt, alpaca, sharegpt, text
+std::optional<DataFormat> DataFormatFromName(std::string_view name);  // auto, chat, prompt, ...
 std::string_view NameOf(DataFormat format);
 
 struct NormalRow {
@@ -31,8 +31,17 @@ struct NormalRow {
 // The format that the row's fields show; errors name what was expected and which fields were found.
 Result<DataFormat> RecogniseFormat(const DataRow& row);
 
-// Errors: "train.jsonl:3: messages[1].content: expected text, found number".
+// Errors: "train.jsonl:3: messages[1].content: expected text, found number"; a preference pair is one, too.
 Result<NormalRow> NormaliseRow(const DataRow& row, DataFormat format);
+
+// Two answers to one question. Both rows begin with the question, of which nothing is learned.
+struct PreferenceRow {
+  NormalRow chosen, rejected;
+};
+// {"prompt", "chosen", "rejected"} of texts or message lists (the prompt may also be what both lists begin with), OpenAI's
+// {"input": {"messages"}, "preferred_output", "non_preferred_output"}, and LLaMA-Factory's {"conversations" or "instruction",
+// "chosen", "rejected"}. Errors name the field, or say that the row is one to imitate.
+Result<PreferenceRow> NormalisePreference(const DataRow& row);
 
 // A prompt with its completion as a conversation of two messages, for models that talk in turns.
 NormalRow PairAsConversation(const NormalRow& pair);

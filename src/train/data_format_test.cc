@@ -105,5 +105,69 @@ TEST(DataFormat, ErrorsNameTheField) {
               HasSubstr("messages: expected a list, found no such field (fields: text)"));
 }
 
+NormalRow Chosen(std::string_view json) {
+  const auto row = NormalisePreference(Row(json));
+  EXPECT_TRUE(row) << row.error().message;
+  return row ? row->chosen : NormalRow();
+}
+
+TEST(Preference, EveryShapeIsTheSamePair) {
+  const char* const shapes[] = {
+      R"({"prompt":[{"role":"user","content":"Q"}],"chosen":[{"role":"assistant","content":"A"}],"rejected":[{"role":"assistant","content":"B"}]})",
+      R"({"prompt":"Q","chosen":[{"role":"assistant","content":"A"}],"rejected":[{"role":"assistant","content":"B"}]})",
+      R"({"prompt":[{"role":"user","content":"Q"}],"chosen":"A","rejected":{"role":"assistant","content":"B"}})",
+      R"({"chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}],
+          "rejected":[{"role":"user","content":"Q"},{"role":"assistant","content":"B"}]})",
+      R"({"prompt":"Q","chosen":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}],
+          "rejected":[{"role":"user","content":"Q"},{"role":"assistant","content":"B"}]})",
+      R"({"input":{"messages":[{"role":"user","content":"Q"}],"tools":[]},
+          "preferred_output":[{"role":"assistant","content":"A"}],"non_preferred_output":[{"role":"assistant","content":"B"}]})",
+      R"({"conversations":[{"from":"human","value":"Q"}],"chosen":{"from":"gpt","value":"A"},"rejected":{"from":"gpt","value":"B"}})",
+  };
+  for (const char* shape : shapes) {
+    const auto row = NormalisePreference(Row(shape));
+    ASSERT_TRUE(row) << shape << row.error().message;
+    EXPECT_EQ(row->chosen.messages.dump(), R"([{"role":"user","content":"Q"},{"role":"assistant","content":"A"}])")
+        << shape;
+    EXPECT_EQ(row->rejected.messages[1]["content"], "B") << shape;
+    EXPECT_THAT(row->chosen.weights, ElementsAre(0, 1)) << shape;
+    EXPECT_THAT(row->rejected.weights, ElementsAre(0, 1)) << shape;
+    EXPECT_EQ(*RecogniseFormat(Row(shape)), DataFormat::kPreference);
+  }
+}
+
+TEST(Preference, TextsStayTextsAndEarlierAnswersAreNotLearned) {
+  const NormalRow plain = Chosen(R"({"prompt":"Q","chosen":"A","rejected":"B"})");
+  EXPECT_EQ(plain.kind, NormalRow::Kind::kPair);
+  EXPECT_EQ(plain.prompt + plain.completion, "QA");
+  const NormalRow alpaca = Chosen(R"({"instruction":"Add","input":"1 2","chosen":"3","rejected":"4"})");
+  EXPECT_EQ(alpaca.prompt + "|" + alpaca.completion, "Add\n1 2|3");
+  const NormalRow turns = Chosen(R"({"prompt":[{"role":"user","content":"1"},{"role":"assistant","content":"2"},
+      {"role":"user","content":"3"}],"chosen":"4","rejected":"5"})");
+  EXPECT_THAT(turns.weights, ElementsAre(0, 0, 0, 1));
+}
+
+TEST(Preference, ErrorsNameTheField) {
+  const auto error = [](std::string_view json) {
+    const auto row = NormalisePreference(Row(json));
+    return row ? std::string("taken") : row.error().message;
+  };
+  EXPECT_THAT(error(R"({"prompt":"Q","chosen":"A"})"),
+              HasSubstr("d.jsonl:3: rejected: expected an answer, found no such field"));
+  EXPECT_THAT(error(R"({"chosen":"A","rejected":"B"})"), HasSubstr("prompt: expected text or a list of messages"));
+  EXPECT_THAT(error(R"({"prompt":7,"chosen":"A","rejected":"B"})"),
+              HasSubstr("prompt: expected a list of messages, found number"));
+  EXPECT_THAT(error(R"({"prompt":"Q","chosen":[{"role":1}],"rejected":"B"})"),
+              HasSubstr("chosen[0].role: expected text, found number"));
+  EXPECT_THAT(error(R"({"prompt":"Q","chosen":[{"role":"user","content":"A"}],"rejected":"B"})"),
+              HasSubstr("chosen: expected an answer of the assistant"));
+  EXPECT_THAT(error(R"({"preferred_output":[],"non_preferred_output":[]})"),
+              HasSubstr("input.messages: expected a list"));
+  EXPECT_THAT(error(R"({"chosen":[{"role":"user","content":"x"}],"rejected":[{"role":"user","content":"y"}]})"),
+              HasSubstr("prompt: expected a question, or two conversations"));
+  EXPECT_THAT(error(R"({"prompt":"Q","completion":"A"})"),
+              HasSubstr("found a row to imitate (fields: prompt, completion)"));
+}
+
 }  // namespace
 }  // namespace hew

@@ -158,12 +158,14 @@ std::vector<TrainingExample> CutWindows(const TrainingExample& document, int64_t
 // Gathers examples and what has to be said about them.
 class Builder {
  public:
-  explicit Builder(const DatasetOptions& options) : options_(options) {}
+  explicit Builder(const DatasetOptions& options) : options_(options) { data_.pairs = options.pairs; }
 
   Status AddFile(const std::string& path) {
     data_.files.push_back(path);
     DataFormat format = options_.format;
     return ReadDataFile(path, [&](DataRow&& row) -> Status {
+      if (options_.pairs && (format == DataFormat::kAuto || format == DataFormat::kPreference)) return AddPair(row);
+      if (options_.pairs) return BadInput("format: expected preference (method dpo or orpo), found {}", NameOf(format));
       if (format == DataFormat::kAuto) {
         HEW_ASSIGN(format, RecogniseFormat(row));
       }
@@ -189,10 +191,7 @@ class Builder {
  private:
   Status AddRow(const DataRow& row, DataFormat format) {
     HEW_ASSIGN(NormalRow normal, NormaliseRow(row, format));
-    if (normal.has_tool_calls && !options_.template_knows_tools) {
-      WriteToolCallsAsText(&normal);
-      ++data_.counts.calls_as_text;
-    }
+    if (WriteCalls(&normal)) ++data_.counts.calls_as_text;
     HEW_ASSIGN(TrainingExample example, EncodeRow(normal, row.where, options_));
     if (!row.plain) return Add(std::move(example), row);
     const int64_t window = options_.max_length > 0 ? options_.max_length : std::min(options_.context, kTextWindow);
@@ -200,30 +199,72 @@ class Builder {
     return {};
   }
 
+  Status AddPair(const DataRow& row) {
+    HEW_ASSIGN(PreferenceRow normal, NormalisePreference(row));
+    const bool chosen_calls = WriteCalls(&normal.chosen), rejected_calls = WriteCalls(&normal.rejected);
+    if (chosen_calls || rejected_calls) ++data_.counts.calls_as_text;
+    HEW_ASSIGN(TrainingExample chosen, EncodeRow(normal.chosen, row.where, options_));
+    HEW_ASSIGN(TrainingExample rejected, EncodeRow(normal.rejected, row.where, options_));
+    auto& counts = data_.counts;
+    ++counts.rows;
+    const bool cut = Cut(row, &chosen), also_cut = Cut(row, &rejected);
+    if (cut || also_cut) ++counts.cut;
+    if (TooLong(chosen.size() >= rejected.size() ? chosen : rejected, row)) return {};
+    if (chosen.learned() == 0 || rejected.learned() == 0 || chosen.ids == rejected.ids) {
+      ++counts.unlearned;
+      return {};
+    }
+    if (!seen_.insert(Fingerprint(chosen, chosen.ids.size(), true) + Fingerprint(rejected, rejected.ids.size(), true))
+             .second) {
+      ++counts.duplicates;
+    }
+    Keep(std::move(chosen));
+    Keep(std::move(rejected));
+    return {};
+  }
+
+  // Whether the row calls tools in a way that the template cannot write: then its calls are text now.
+  bool WriteCalls(NormalRow* row) const {
+    if (!row->has_tool_calls || options_.template_knows_tools) return false;
+    WriteToolCallsAsText(row);
+    return true;
+  }
+
+  bool Cut(const DataRow& row, TrainingExample* example) const {
+    example->file = static_cast<int32_t>(data_.files.size() - 1);
+    example->line = row.line;
+    if (options_.max_length <= 0 || example->size() <= options_.max_length) return false;
+    example->ids.resize(static_cast<size_t>(options_.max_length));
+    example->weights.resize(static_cast<size_t>(options_.max_length));
+    return true;
+  }
+
+  bool TooLong(const TrainingExample& example, const DataRow& row) {
+    if (example.size() <= options_.context) return false;
+    if (too_long_++ == 0) first_too_long_ = row.where;
+    longest_ = std::max(longest_, example.size());
+    return true;
+  }
+
+  void Keep(TrainingExample example) {
+    auto& counts = data_.counts;
+    counts.tokens += example.size();
+    counts.learned_tokens += example.learned();
+    counts.longest = std::max(counts.longest, example.size());
+    data_.examples.push_back(std::move(example));
+  }
+
   Status Add(TrainingExample example, const DataRow& row) {
     auto& counts = data_.counts;
     ++counts.rows;
-    example.file = static_cast<int32_t>(data_.files.size() - 1);
-    example.line = row.line;
-    if (options_.max_length > 0 && example.size() > options_.max_length) {
-      ++counts.cut;
-      example.ids.resize(static_cast<size_t>(options_.max_length));
-      example.weights.resize(static_cast<size_t>(options_.max_length));
-    }
-    if (example.size() > options_.context) {
-      if (too_long_++ == 0) first_too_long_ = row.where;
-      longest_ = std::max(longest_, example.size());
-      return {};
-    }
+    if (Cut(row, &example)) ++counts.cut;
+    if (TooLong(example, row)) return {};
     if (example.learned() == 0) {
       ++counts.unlearned;
       return {};
     }
-    counts.tokens += example.size();
-    counts.learned_tokens += example.learned();
-    counts.longest = std::max(counts.longest, example.size());
     if (!seen_.insert(Fingerprint(example, example.ids.size(), true)).second) ++counts.duplicates;
-    data_.examples.push_back(std::move(example));
+    Keep(std::move(example));
     return {};
   }
 
@@ -293,11 +334,13 @@ Result<Dataset> ReadDataset(const std::vector<std::string>& files, const Dataset
 
 Overlap FindOverlap(const Dataset& train, const Dataset& eval) {
   std::unordered_set<std::string> questions;
-  for (const auto& example : train.examples) questions.insert(Fingerprint(example, QuestionTokens(example), false));
+  const auto of = [](const TrainingExample& example) { return Fingerprint(example, QuestionTokens(example), false); };
+  const auto step = [](const Dataset& data) { return data.pairs ? size_t{2} : size_t{1}; };  // a pair has one question
+  for (size_t i = 0; i < train.examples.size(); i += step(train)) questions.insert(of(train.examples[i]));
   Overlap overlap;
-  for (const auto& example : eval.examples) {
-    if (!questions.contains(Fingerprint(example, QuestionTokens(example), false))) continue;
-    if (overlap.rows++ == 0) overlap.first = eval.Where(example);
+  for (size_t i = 0; i < eval.examples.size(); i += step(eval)) {
+    if (!questions.contains(of(eval.examples[i]))) continue;
+    if (overlap.rows++ == 0) overlap.first = eval.Where(eval.examples[i]);
   }
   return overlap;
 }

@@ -39,14 +39,18 @@ struct DatasetOptions {
   bool template_knows_tools = false;
   JinjaClock now;
   DataFormat format = DataFormat::kAuto;
+  bool pairs = false;      // rows are preference pairs
   int64_t context = 0;     // the model's
   int64_t max_length = 0;  // > 0: longer rows are cut to it; 0: rows longer than the context are refused
 };
 
 struct Dataset {
   std::vector<std::string> files;
-  std::vector<TrainingExample> examples;
+  std::vector<TrainingExample> examples;  // of pairs: chosen and rejected of the first row, of the second, ...
+  bool pairs = false;
   DataCounts counts;
+
+  int64_t rows() const { return static_cast<int64_t>(examples.size()) / (pairs ? 2 : 1); }
 
   std::string Where(const TrainingExample& example) const;  // "train.jsonl:3"
   std::string Digest() const;                               // SHA-256 of ids, weights and their order
@@ -54,7 +58,8 @@ struct Dataset {
 
 // Reads files in order. Chat-shaped rows need a template; a prompt with its completion is taken as a conversation
 // of two turns where there is one, else as plain text with EOS at its end. A plain text document longer than the window
-// (max_length, else 512 or the context) becomes several examples and loses nothing.
+// (max_length, else 512 or the context) becomes several examples and loses nothing. With options.pairs each row is a
+// preference pair; one of which nothing is learned, or whose answers are the same, is left out.
 // Errors name file, line and field; so does a data set in which nothing is learned.
 Result<Dataset> ReadDataset(const std::vector<std::string>& files, const DatasetOptions& options);
 

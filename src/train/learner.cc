@@ -5,6 +5,8 @@
 namespace hew {
 namespace {
 
+float ScaleOf(const LossTotals& totals) { return static_cast<float>(1.0 / totals.weight); }
+
 class LoraLearner : public Learner {
  public:
   LoraLearner(const Runtime& rt, const Model& model, uint64_t seed, const TrainingTechniques& techniques,
@@ -19,23 +21,56 @@ class LoraLearner : public Learner {
   std::vector<ParameterGroup> groups() const override {
     return {ParameterGroup{.offset = 0, .count = adapter_->parameters.size(), .decays = true}};
   }
-  LossSum Gradients(const PackedBatch& batch, int64_t step, size_t number, float gradient_scale,
-                    std::span<float> gradient) override {
-    const DropoutState mask{seed_, (static_cast<uint64_t>(step) << 20) + number};
-    return LossAndGradients(rt_, model_, *adapter_, batch, mask, gradient_scale, gradient, &workspace_);
+  BatchLoss Gradients(const PackedBatch& batch, int64_t step, size_t number, const LossTotals& totals,
+                      std::span<float> gradient) override {
+    return {
+        LossAndGradients(rt_, model_, *adapter_, batch, MaskOf(step, number), ScaleOf(totals), gradient, &workspace_),
+        {}};
   }
-  LossSum LossOf(const PackedBatch& batch) override { return Loss(rt_, model_, adapter_, batch, nullptr, &workspace_); }
+  BatchLoss LossOf(const PackedBatch& batch, const LossTotals&) override {
+    return {Loss(rt_, model_, adapter_, batch, nullptr, &workspace_), {}};
+  }
   double FlopsPerRow(double head_share) const override {
     return TrainingFlopsPerRow(model_.config, adapter_->config, head_share);
   }
 
- private:
+ protected:
+  DropoutState MaskOf(int64_t step, size_t number) const {
+    return {seed_, (static_cast<uint64_t>(step) << 20) + number};
+  }
+
   const Runtime& rt_;
   const Model& model_;
   const uint64_t seed_;
   LoraAdapter* adapter_;
   FrozenRows frozen_;
   TrainingWorkspace workspace_;
+};
+
+class PreferenceLearner : public LoraLearner {
+ public:
+  PreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed, const TrainingTechniques& techniques,
+                    bool keep_frozen, LoraAdapter* adapter, const PairLosses& losses)
+      : LoraLearner(rt, model, seed, techniques, keep_frozen, adapter), losses_(losses) {}
+
+  BatchLoss Gradients(const PackedBatch& batch, int64_t step, size_t number, const LossTotals& totals,
+                      std::span<float> gradient) override {
+    BatchLoss out;
+    LossAndGradients(rt_, model_, *adapter_, batch, MaskOf(step, number), ScaleOf(totals), gradient, &workspace_,
+                     [&](std::span<const float> losses, std::span<float> weights) {
+                       out = losses_.train(batch, totals, losses, weights);
+                       return out.sum;
+                     });
+    return out;
+  }
+  BatchLoss LossOf(const PackedBatch& batch, const LossTotals& totals) override {
+    std::vector<float> losses;
+    Loss(rt_, model_, adapter_, batch, &losses, &workspace_);
+    return losses_.eval(batch, totals, losses, {});
+  }
+
+ private:
+  const PairLosses& losses_;
 };
 
 class FullLearner : public Learner {
@@ -53,12 +88,12 @@ class FullLearner : public Learner {
     }
     return groups;
   }
-  LossSum Gradients(const PackedBatch& batch, int64_t, size_t, float gradient_scale,
-                    std::span<float> gradient) override {
-    return FullLossAndGradients(rt_, *trainable_, batch, gradient_scale, gradient, &workspace_);
+  BatchLoss Gradients(const PackedBatch& batch, int64_t, size_t, const LossTotals& totals,
+                      std::span<float> gradient) override {
+    return {FullLossAndGradients(rt_, *trainable_, batch, ScaleOf(totals), gradient, &workspace_), {}};
   }
-  LossSum LossOf(const PackedBatch& batch) override {
-    return Loss(rt_, trainable_->model(), nullptr, batch, nullptr, &workspace_);
+  BatchLoss LossOf(const PackedBatch& batch, const LossTotals&) override {
+    return {Loss(rt_, trainable_->model(), nullptr, batch, nullptr, &workspace_), {}};
   }
   double FlopsPerRow(double head_share) const override {
     return FullTrainingFlopsPerRow(trainable_->model().config, head_share);
@@ -75,6 +110,12 @@ class FullLearner : public Learner {
 std::unique_ptr<Learner> MakeLoraLearner(const Runtime& rt, const Model& model, uint64_t seed,
                                          const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter) {
   return std::make_unique<LoraLearner>(rt, model, seed, techniques, keep_frozen, adapter);
+}
+
+std::unique_ptr<Learner> MakePreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed,
+                                               const TrainingTechniques& techniques, bool keep_frozen,
+                                               LoraAdapter* adapter, const PairLosses& losses) {
+  return std::make_unique<PreferenceLearner>(rt, model, seed, techniques, keep_frozen, adapter, losses);
 }
 
 std::unique_ptr<Learner> MakeFullLearner(const Runtime& rt, TrainableModel* trainable) {

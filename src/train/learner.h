@@ -9,7 +9,9 @@
 #include "base/runtime.h"
 #include "model/decoder.h"
 #include "model/trainable.h"
+#include "train/batch_loss.h"
 #include "train/optimizer.h"
+#include "train/preference.h"
 
 namespace hew {
 
@@ -20,10 +22,10 @@ class Learner {
   virtual std::vector<float>& parameters() = 0;
   virtual void Pack() = 0;                                 // after a change of the parameters
   virtual std::vector<ParameterGroup> groups() const = 0;  // cover all parameters, in order
-  // Adds gradient_scale * d(loss sum)/d(parameters). (step, number) chooses the random mask of this batch.
-  virtual LossSum Gradients(const PackedBatch& batch, int64_t step, size_t number, float gradient_scale,
-                            std::span<float> gradient) = 0;
-  virtual LossSum LossOf(const PackedBatch& batch) = 0;
+  // Adds d(loss sum)/d(parameters) / totals.weight. (step, number) chooses the random mask of this batch.
+  virtual BatchLoss Gradients(const PackedBatch& batch, int64_t step, size_t number, const LossTotals& totals,
+                              std::span<float> gradient) = 0;
+  virtual BatchLoss LossOf(const PackedBatch& batch, const LossTotals& totals) = 0;
   virtual double FlopsPerRow(double head_share) const = 0;
 };
 
@@ -31,6 +33,14 @@ class Learner {
 // to epoch (FrozenRows).
 std::unique_ptr<Learner> MakeLoraLearner(const Runtime& rt, const Model& model, uint64_t seed,
                                          const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter);
+// What an adapter learns pairs by: `train` of the batches it learns, `eval` of those it is measured with; the same
+// method.
+struct PairLosses {
+  PreferenceLoss train, eval;
+};
+std::unique_ptr<Learner> MakePreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed,
+                                               const TrainingTechniques& techniques, bool keep_frozen,
+                                               LoraAdapter* adapter, const PairLosses& losses);
 std::unique_ptr<Learner> MakeFullLearner(const Runtime& rt, TrainableModel* trainable);
 
 }  // namespace hew

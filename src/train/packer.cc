@@ -38,17 +38,36 @@ void AddSegment(const TrainingExample& example, int64_t from, int64_t to, Packed
   }
 }
 
+int64_t RowsOfGroup(std::span<const TrainingExample> examples, const PrefixGroup& group) {
+  int64_t rows = group.prefix_rows;
+  for (const int64_t i : group.examples) rows += RowsOf(examples[static_cast<size_t>(i)]) - group.prefix_rows;
+  return rows;
+}
+
+// A pair as one group: behind what both begin with, where it is long enough.
+PrefixGroup GroupOfPair(std::span<const TrainingExample> examples, int64_t pair, bool share) {
+  const int64_t both[] = {2 * pair, 2 * pair + 1};
+  PrefixGroup group{0, {both[0], both[1]}};
+  if (share) {
+    const auto groups = GroupByPrefix(examples, both, true);
+    if (groups.size() == 1) group.prefix_rows = groups[0].prefix_rows;
+  }
+  return group;
+}
+
 class BatchBuilder {
  public:
   BatchBuilder(int64_t limit, bool pack) : limit_(limit), pack_(pack) {}
 
-  void AddGroup(std::span<const TrainingExample> examples, const PrefixGroup& group) {
+  // `whole`: the group is not parted, whatever its size.
+  void AddGroup(std::span<const TrainingExample> examples, const PrefixGroup& group, bool whole = false) {
     int64_t prefix_begin = -1;  // of this group in the open batch; -1: not yet in it
+    if (whole && !open_.ids.empty() && (!pack_ || used() + RowsOfGroup(examples, group) > limit_)) Close();
     for (size_t k = 0; k < group.examples.size(); ++k) {
       const auto& example = examples[static_cast<size_t>(group.examples[k])];
       const int64_t rows = RowsOf(example), own = rows - group.prefix_rows;
       const int64_t needed = prefix_begin >= 0 ? own : rows;
-      if (!open_.ids.empty() && (!pack_ || used() + needed > limit_)) {
+      if (!whole && !open_.ids.empty() && (!pack_ || used() + needed > limit_)) {
         Close();
         prefix_begin = -1;
       }
@@ -89,7 +108,13 @@ class BatchBuilder {
 
 std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
                                             std::span<const TrainingExample> examples) {
-  std::vector<int64_t> order(examples.size());
+  std::vector<int64_t> sizes;
+  for (const TrainingExample& example : examples) sizes.push_back(example.size());
+  return PlanEpoch(plan, epoch, sizes);
+}
+
+std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch, std::span<const int64_t> sizes) {
+  std::vector<int64_t> order(sizes.size());
   std::iota(order.begin(), order.end(), 0);
   if (plan.shuffle) {
     Random random{plan.seed, kShuffleStream + static_cast<uint64_t>(epoch), 0};
@@ -98,7 +123,7 @@ std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
   std::vector<std::vector<int64_t>> steps;
   int64_t tokens = 0;
   for (const int64_t index : order) {
-    const int64_t size = examples[static_cast<size_t>(index)].size();
+    const int64_t size = sizes[static_cast<size_t>(index)];
     const bool full = !steps.empty() &&
                       (plan.tokens_per_step > 0 ? tokens + size > plan.tokens_per_step
                                                 : static_cast<int64_t>(steps.back().size()) >= plan.examples_per_step);
@@ -146,10 +171,22 @@ std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples
   return groups;
 }
 
+int64_t RowsOfPair(std::span<const TrainingExample> examples, int64_t pair, bool share) {
+  return RowsOfGroup(examples, GroupOfPair(examples, pair, share));
+}
+
+std::vector<PackedBatch> PackPairs(std::span<const TrainingExample> examples, std::span<const int64_t> pairs,
+                                   const PackOptions& options) {
+  BatchBuilder builder(options.micro_tokens, options.pack);
+  for (const int64_t pair : pairs) builder.AddGroup(examples, GroupOfPair(examples, pair, options.share_prefix), true);
+  return builder.Finish();
+}
+
 std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,
                               const PackOptions& options) {
   BatchBuilder builder(options.micro_tokens, options.pack);
-  for (const auto& group : GroupByPrefix(examples, chosen, options.share_prefix && options.pack)) builder.AddGroup(examples, group);
+  for (const auto& group : GroupByPrefix(examples, chosen, options.share_prefix && options.pack))
+    builder.AddGroup(examples, group);
   return builder.Finish();
 }
 

@@ -21,6 +21,8 @@ struct StepPlan {
 // on the plan and the epoch (Fisher-Yates with Philox), so that a resumed run goes on with the same rows.
 std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch,
                                             std::span<const TrainingExample> examples);
+// The same for anything of so many tokens each (pairs of examples).
+std::vector<std::vector<int64_t>> PlanEpoch(const StepPlan& plan, int64_t epoch, std::span<const int64_t> sizes);
 
 struct PackOptions {
   int64_t micro_tokens = 1024;  // rows of one batch; an example longer than that gets a batch of its own
@@ -43,6 +45,13 @@ std::vector<PrefixGroup> GroupByPrefix(std::span<const TrainingExample> examples
 
 // Rows that an example takes: up to the last token that predicts a learned one.
 int64_t RowsOf(const TrainingExample& example);
+
+// Rows that a pair of answers takes, examples 2 * pair and 2 * pair + 1: behind one copy of their question if `share`.
+int64_t RowsOfPair(std::span<const TrainingExample> examples, int64_t pair, bool share);
+
+// Lays pairs into batches, never parting one; a pair longer than micro_tokens gets a batch of its own.
+std::vector<PackedBatch> PackPairs(std::span<const TrainingExample> examples, std::span<const int64_t> pairs,
+                                   const PackOptions& options);
 
 // Lays the chosen examples into batches of at most micro_tokens rows (first fit in group order; deterministic).
 std::vector<PackedBatch> Pack(std::span<const TrainingExample> examples, std::span<const int64_t> chosen,

@@ -49,4 +49,11 @@ std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& examp
   return end < size ? out + "..." : out;
 }
 
+std::string ShowPair(const Tokenizer& tokenizer, const TrainingExample& chosen, const TrainingExample& rejected,
+                     bool color) {
+  constexpr int64_t kShown = 200;
+  return fmt::format("chosen:\n{}\nrejected:\n{}", ShowExample(tokenizer, chosen, color, kShown),
+                     ShowExample(tokenizer, rejected, color, kShown));
+}
+
 }  // namespace hew

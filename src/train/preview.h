@@ -14,4 +14,8 @@ namespace hew {
 std::string ShowExample(const Tokenizer& tokenizer, const TrainingExample& example, bool color,
                         int64_t most_tokens = 400);
 
+// A pair: what was asked and chosen, and below it what was rejected.
+std::string ShowPair(const Tokenizer& tokenizer, const TrainingExample& chosen, const TrainingExample& rejected,
+                     bool color);
+
 }  // namespace hew

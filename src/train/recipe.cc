@@ -43,6 +43,8 @@ constexpr Synonym kSynonyms[] = {
     {"train_data", "data"},
     {"dataset", "data"},
     {"output_dir", "out"},
+    {"pref_beta", "beta"},
+    {"stage", "method"},
 };
 
 std::string Suggestion(RunKind kind, std::string_view word) {

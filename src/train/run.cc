@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "train/reference.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
 
 namespace hew {
@@ -17,6 +19,7 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"seconds", r.seconds},
        {"train_seconds", r.train_seconds},
        {"peak_rss_bytes", r.peak_rss_bytes},
+       {"planned_bytes", r.planned_bytes},
        {"learned_tokens", r.learned_tokens},
        {"eval_seconds", r.eval_seconds},
        {"best_step", r.best_step},
@@ -29,7 +32,16 @@ nlohmann::ordered_json ToJson(const TuneReport& r) {
        {"unlearned_rows", r.data.unlearned},
        {"eval_rows", r.eval_rows},
        {"eval_rows_in_training", r.eval_rows_in_training}});
+  if (r.rewards) json.update(RewardsToJson(*r.rewards, ""));
+  if (r.eval_rewards) json.update(RewardsToJson(*r.eval_rewards, "eval_"));
   return json;
+}
+
+nlohmann::ordered_json RewardsToJson(const Rewards& rewards, const std::string& prefix) {
+  return {{prefix + "rewards/chosen", rewards.chosen},
+          {prefix + "rewards/rejected", rewards.rejected},
+          {prefix + "rewards/margins", rewards.margins},
+          {prefix + "rewards/accuracies", rewards.accuracies}};
 }
 
 RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings) {
@@ -54,9 +66,15 @@ Status BeginFolder(const std::string& out, bool resume) {
   return MakeFolder(out);
 }
 
-Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner) {
+Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks,
+                                               bool resume, TrainPlan plan, StepSource* source, StepBatches eval,
+                                               Learner* learner) {
+  if (rt.precision == Precision::kInt8) {
+    return BadInput("precision: expected default or fp32 where gradients are taken, found int8");
+  }
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
+  std::error_code error;
+  if (!resume) std::filesystem::remove_all(settings.out + "/" + kSnapshotsFolder, error);  // of an earlier run
   auto trainer = std::make_unique<Trainer>(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
   if (resume) {
     HEW_ASSIGN(const bool resumed, trainer->Resume());
@@ -67,8 +85,9 @@ Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSett
 }
 
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner) {
-  HEW_ASSIGN(const auto trainer, BeginTraining(rt, settings, hooks, resume, std::move(plan), source, std::move(eval), learner));
+                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner) {
+  HEW_ASSIGN(const auto trainer,
+             BeginTraining(rt, settings, hooks, resume, std::move(plan), source, std::move(eval), learner));
   HEW_RETURN_IF_ERROR(trainer->Run());
   return trainer->Report();
 }
@@ -81,6 +100,7 @@ Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, cons
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRunFile,
                                           run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
   std::error_code error;
+  std::filesystem::remove(settings.out + "/" + kReferenceFile, error);
   std::filesystem::remove(settings.out + "/" + kCheckpointFile, error);  // the run is whole: nothing to go on with
   return {};
 }

@@ -23,6 +23,8 @@ struct TuneSettings {
   RunKind kind = RunKind::kTune;
   std::string base, out;                     // the model, and the folder for what is learned
   std::vector<std::string> data, eval_data;  // files
+  std::string method = "sft";                // or "dpo", "orpo": see train/preference.h
+  double beta = 0.1;                         // DPO's beta, ORPO's lambda
   std::string format = "auto";               // of data and eval_data: see DataFormatFromName
   std::string chat_template;                 // a Jinja file to use instead of the model's own; "" = the model's
   std::string init_adapter;                  // start from this adapter instead of a fresh one
@@ -49,6 +51,7 @@ struct TuneSettings {
   int64_t eval_every = 0;          // steps; 0: after each epoch
   int64_t patience = 0;            // evaluations without a better loss before stopping; 0: never
   std::string save_every = "60s";  // "60s", "5min" or "100steps"
+  int64_t snapshots = 0;           // states kept on the way to look at later; 0: none
   std::string memory;              // "2GB": bound on the whole process; "": no bound
   int64_t micro_tokens = 0;        // rows worked on at once; 0: chosen from `memory`
   std::vector<std::string> without;  // what makes training fast and is to be left out: see kTechniqueNames
@@ -85,6 +88,9 @@ struct SettingSpec {
 };
 
 TuneSettings PretrainDefaults();
+
+// A rate that teaches new answers tears apart a model that only learns to rank them: where nobody says another.
+inline constexpr double kPreferenceLr = 5e-5;
 
 std::span<const SettingSpec> SettingSpecs(RunKind kind);
 const SettingSpec* FindSetting(RunKind kind, std::string_view name);  // by recipe name; null if there is none

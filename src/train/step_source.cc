@@ -9,34 +9,47 @@ namespace {
 class ExampleSource : public StepSource {
  public:
   ExampleSource(const Dataset& data, const StepPlan& plan, const PackOptions& packing)
-      : data_(data), plan_(plan), packing_(packing) {}
+      : data_(data), plan_(plan), packing_(packing), sizes_(static_cast<size_t>(data.rows())) {
+    for (size_t i = 0; i < data.examples.size(); ++i) sizes_[data.pairs ? i / 2 : i] += data.examples[i].size();
+  }
 
   int64_t BeginEpoch(int64_t epoch) override {
-    steps_ = PlanEpoch(plan_, epoch, data_.examples);
+    steps_ = PlanEpoch(plan_, epoch, sizes_);
     return static_cast<int64_t>(steps_.size());
   }
-  Result<StepBatches> Step(int64_t step) const override {
-    const auto& chosen = steps_[static_cast<size_t>(step)];
-    StepBatches out;
-    for (const int64_t i : chosen) {
-      const TrainingExample& example = data_.examples[static_cast<size_t>(i)];
-      out.weight += example.weight();
-      out.tokens += example.size();
-      out.learned_tokens += example.learned();
-    }
-    out.batches = Pack(data_.examples, chosen, packing_);
-    return out;
-  }
-  Result<std::vector<PackedBatch>> All() const override {
-    std::vector<int64_t> all(data_.examples.size());
+  Result<StepBatches> Step(int64_t step) const override { return Lay(steps_[static_cast<size_t>(step)]); }
+  Result<StepBatches> All() const override {
+    std::vector<int64_t> all(sizes_.size());
     std::iota(all.begin(), all.end(), 0);
-    return Pack(data_.examples, all, packing_);
+    return Lay(all);
   }
 
  private:
+  StepBatches Lay(std::span<const int64_t> rows) const {
+    StepBatches out;
+    const auto count = [&](int64_t i) {
+      const TrainingExample& example = data_.examples[static_cast<size_t>(i)];
+      out.tokens += example.size();
+      out.learned_tokens += example.learned();
+      return example.weight();
+    };
+    for (const int64_t row : rows) {
+      if (data_.pairs) {
+        out.totals.chosen_weight += count(2 * row);
+        count(2 * row + 1);
+        out.totals.weight += 1;
+      } else {
+        out.totals.weight += count(row);
+      }
+    }
+    out.batches = data_.pairs ? PackPairs(data_.examples, rows, packing_) : Pack(data_.examples, rows, packing_);
+    return out;
+  }
+
   const Dataset& data_;
   const StepPlan plan_;
   const PackOptions packing_;
+  std::vector<int64_t> sizes_;               // tokens of each row
   std::vector<std::vector<int64_t>> steps_;  // of the epoch
 };
 
@@ -51,18 +64,21 @@ class WindowSource : public StepSource {
   }
   Result<StepBatches> Step(int64_t step) const override {
     const int64_t begin = step * steps_.windows_per_step;
-    StepBatches out;
-    HEW_ASSIGN(out.batches, Read(epoch_, begin, std::min(begin + steps_.windows_per_step, windows_.windows())));
-    for (const PackedBatch& batch : out.batches) {
-      out.tokens += static_cast<int64_t>(batch.ids.size());
-      out.weight += static_cast<double>(batch.learned_rows.size());
-    }
-    out.learned_tokens = static_cast<int64_t>(out.weight);
-    return out;
+    return Gather(epoch_, begin, std::min(begin + steps_.windows_per_step, windows_.windows()));
   }
-  Result<std::vector<PackedBatch>> All() const override { return Read(0, 0, windows_.windows()); }
+  Result<StepBatches> All() const override { return Gather(0, 0, windows_.windows()); }
 
  private:
+  Result<StepBatches> Gather(int64_t epoch, int64_t begin, int64_t end) const {
+    StepBatches out;
+    HEW_ASSIGN(out.batches, Read(epoch, begin, end));
+    for (const PackedBatch& batch : out.batches) {
+      out.tokens += static_cast<int64_t>(batch.ids.size());
+      out.totals.weight += static_cast<double>(batch.learned_rows.size());
+    }
+    out.learned_tokens = static_cast<int64_t>(out.totals.weight);
+    return out;
+  }
   Result<std::vector<PackedBatch>> Read(int64_t epoch, int64_t begin, int64_t end) const {
     std::vector<PackedBatch> batches;
     for (int64_t w = begin; w < end; ++w) {

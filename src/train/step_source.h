@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "train/batch_loss.h"
 #include "train/packer.h"
 #include "train/token_shards.h"
 
@@ -14,7 +15,7 @@ namespace hew {
 
 struct StepBatches {
   std::vector<PackedBatch> batches;
-  double weight = 0;                       // sum of the weights of all learned tokens
+  LossTotals totals;
   int64_t tokens = 0, learned_tokens = 0;  // shared prefixes counted in each row
 };
 
@@ -26,10 +27,10 @@ class StepSource {
   // 0 <= step < that. Error: a file that does not hold what it should.
   virtual Result<StepBatches> Step(int64_t step) const = 0;
   // Every row once, for evaluation.
-  virtual Result<std::vector<PackedBatch>> All() const = 0;
+  virtual Result<StepBatches> All() const = 0;
 };
 
-// `data` outlives the source.
+// `data` outlives the source; where it holds pairs, a step of so many examples is one of so many pairs.
 std::unique_ptr<StepSource> MakeExampleSource(const Dataset& data, const StepPlan& plan, const PackOptions& packing);
 
 struct WindowSteps {

@@ -15,8 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 constexpr double kNone = std::numeric_limits<double>::infinity();  // a loss that is not to be had
 constexpr const char* kWaiting = "waiting";
-constexpr const char* kStopped = "stopped";    // at a rung
-constexpr const char* kFailed = "failed";      // its loss was no longer a number
+constexpr const char* kStopped = "stopped";  // at a rung
+constexpr const char* kFailed = "failed";    // its loss was no longer a number
 constexpr const char* kFinished = "finished";
 
 std::string ValuesText(const Json& values) {
@@ -29,7 +29,8 @@ std::string ValuesText(const Json& values) {
 
 class SweepRun {
  public:
-  SweepRun(const Runtime& rt, const TuneRequest& request, const Sweep& sweep) : rt_(rt), request_(request), sweep_(sweep) {}
+  SweepRun(const Runtime& rt, const TuneRequest& request, const Sweep& sweep)
+      : rt_(rt), request_(request), sweep_(sweep) {}
 
   Result<SweepReport> Run() {
     const std::string& out = request_.settings.out;
@@ -48,25 +49,33 @@ class SweepRun {
     for (const size_t i : running) {
       if (FinalLoss(i) < FinalLoss(best)) best = i;
     }
-    if (FinalLoss(best) == kNone) return BadInput("{}: expected a candidate whose loss stays a number, found none", out);
+    if (FinalLoss(best) == kNone)
+      return BadInput("{}: expected a candidate whose loss stays a number, found none", out);
     return Crown(best);
   }
 
  private:
   Json& Of(size_t i) { return json_["candidates"][i]; }
   std::string FolderOf(size_t i) const { return fmt::format("{}/candidates/{:02}", request_.settings.out, i + 1); }
-  double FinalLoss(size_t i) { return Of(i)["state"] == kFinished && Of(i)["eval_loss"].is_number() ? Of(i)["eval_loss"].get<double>() : kNone; }
+  double FinalLoss(size_t i) {
+    return Of(i)["state"] == kFinished && Of(i)["eval_loss"].is_number() ? Of(i)["eval_loss"].get<double>() : kNone;
+  }
   Status Write() const { return WriteFileAtomically(request_.settings.out + "/" + kSweepFile, json_.dump(2) + "\n"); }
 
   Status Begin() {
     const std::string& out = request_.settings.out;
-    if (request_.settings.eval_data.empty()) return BadInput("eval_data: expected rows to compare candidates by, found none");
+    if (request_.settings.eval_data.empty())
+      return BadInput("eval_data: expected rows to compare candidates by, found none");
     HEW_RETURN_IF_ERROR(BeginFolder(out, request_.resume));
     std::error_code error;
     if (!request_.resume && fs::exists(out + "/" + kSweepFile, error)) {
       return BadInput("{}: expected a new folder or --resume, found a sweep ({})", out, kSweepFile);
     }
-    json_ = {{"format", "hew-sweep-1"}, {"winner", nullptr}, {"rungs", sweep_.rungs}, {"seconds", 0.0}, {"candidates", Json::array()}};
+    json_ = {{"format", "hew-sweep-1"},
+             {"winner", nullptr},
+             {"rungs", sweep_.rungs},
+             {"seconds", 0.0},
+             {"candidates", Json::array()}};
     for (const SweepCandidate& candidate : sweep_.candidates) {
       json_["candidates"].push_back({{"values", candidate.values},
                                      {"state", kWaiting},
@@ -87,17 +96,21 @@ class SweepRun {
     if (!fs::exists(path, error)) return {};
     HEW_ASSIGN(const std::string text, ReadFile(path, 16 << 20));
     HEW_ASSIGN(const Json earlier, ParseJson(text, path));
-    const auto same = [&](const char* key) { return earlier.is_object() && earlier.contains(key) && earlier[key] == json_[key]; };
-    bool fits = same("format") && same("rungs") && same("base") && same("data") && same("eval_data") && earlier.contains("candidates") &&
-                earlier["candidates"].is_array() && earlier["candidates"].size() == sweep_.candidates.size();
+    const auto same = [&](const char* key) {
+      return earlier.is_object() && earlier.contains(key) && earlier[key] == json_[key];
+    };
+    bool fits = same("format") && same("rungs") && same("base") && same("data") && same("eval_data") &&
+                earlier.contains("candidates") && earlier["candidates"].is_array() &&
+                earlier["candidates"].size() == sweep_.candidates.size();
     for (size_t i = 0; fits && i < sweep_.candidates.size(); ++i) {
       const Json& candidate = earlier["candidates"][i];
-      fits = candidate.is_object() && candidate.value("values", Json()) == Of(i)["values"] && candidate.contains("rung_losses") &&
-             candidate["rung_losses"].is_array() && candidate.contains("state") && candidate["state"].is_string() &&
-             candidate.contains("eval_loss") && candidate.contains("step") && candidate.contains("steps") &&
-             candidate.contains("seconds") && candidate["seconds"].is_number();
+      fits = candidate.is_object() && candidate.value("values", Json()) == Of(i)["values"] &&
+             candidate.contains("rung_losses") && candidate["rung_losses"].is_array() && candidate.contains("state") &&
+             candidate["state"].is_string() && candidate.contains("eval_loss") && candidate.contains("step") &&
+             candidate.contains("steps") && candidate.contains("seconds") && candidate["seconds"].is_number();
     }
-    if (!fits) return BadInput("{}: expected the sweep that is resumed, over the same model and data, found another", path);
+    if (!fits)
+      return BadInput("{}: expected the sweep that is resumed, over the same model and data, found another", path);
     json_["candidates"] = earlier["candidates"];
     earlier_seconds_ = earlier.value("seconds", 0.0);
     return {};
@@ -109,7 +122,8 @@ class SweepRun {
     request.settings.out = FolderOf(i);
     std::error_code error;
     request.resume = fs::exists(FolderOf(i) + "/" + kCheckpointFile, error);
-    request.Say(fmt::format("candidate {} of {}: {}", i + 1, sweep_.candidates.size(), ValuesText(sweep_.candidates[i].values)));
+    request.Say(fmt::format("candidate {} of {}: {}", i + 1, sweep_.candidates.size(),
+                            ValuesText(sweep_.candidates[i].values)));
     auto run = TuneRun::Begin(rt_, std::move(request), inputs_, !shown_);
     shown_ = true;
     return run;
@@ -121,7 +135,8 @@ class SweepRun {
     Status done = work();
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     Of(i)["seconds"] = Of(i)["seconds"].get<double>() + seconds;
-    json_["seconds"] = earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - request_.start).count();
+    json_["seconds"] =
+        earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - request_.start).count();
     if (!done && done.error().code == ErrorCode::kBadInput && done.error().message.starts_with("lr:")) {
       Of(i)["state"] = kFailed;
       Of(i)["why"] = done.error().message;
@@ -129,10 +144,12 @@ class SweepRun {
     }
     if (!done && done.error().code == ErrorCode::kCancelled) {
       HEW_RETURN_IF_ERROR(Write());
-      const auto finished = std::count_if(json_["candidates"].begin(), json_["candidates"].end(), [](const Json& c) { return c["state"] == kFinished; });
-      return tl::unexpected(Error{ErrorCode::kCancelled, fmt::format("stopped at candidate {} of {} ({} finished); what is done is kept in {}: "
-                                                                      "the same command with --resume goes on",
-                                                                      i + 1, sweep_.candidates.size(), finished, request_.settings.out)});
+      const auto finished = std::count_if(json_["candidates"].begin(), json_["candidates"].end(),
+                                          [](const Json& c) { return c["state"] == kFinished; });
+      return tl::unexpected(Error{
+          ErrorCode::kCancelled, fmt::format("stopped at candidate {} of {} ({} finished); what is done is kept in {}: "
+                                             "the same command with --resume goes on",
+                                             i + 1, sweep_.candidates.size(), finished, request_.settings.out)});
     }
     if (!done) return done;
     return Write();
@@ -157,7 +174,8 @@ class SweepRun {
     const auto loss = [&](size_t i) {
       const Json& losses = Of(i)["rung_losses"];
       const auto at = static_cast<size_t>(rung);
-      return Of(i)["state"] != kFailed && losses.size() > at && losses[at].is_number() ? losses[at].get<double>() : kNone;
+      return Of(i)["state"] != kFailed && losses.size() > at && losses[at].is_number() ? losses[at].get<double>()
+                                                                                       : kNone;
     };
     std::stable_sort(running->begin(), running->end(), [&](size_t a, size_t b) { return loss(a) < loss(b); });
     const size_t kept = (running->size() + 1) / 2;
@@ -166,7 +184,8 @@ class SweepRun {
       if (Of(i)["state"] != kFailed) Of(i)["state"] = kStopped;
       std::error_code error;
       fs::remove(FolderOf(i) + "/" + kCheckpointFile, error);
-      request_.Say(fmt::format("candidate {} stops at step {}: evaluation loss {:.4f}", i + 1, Of(i)["step"].dump(), loss(i)));
+      request_.Say(
+          fmt::format("candidate {} stops at step {}: evaluation loss {:.4f}", i + 1, Of(i)["step"].dump(), loss(i)));
     }
     running->resize(kept);
     std::sort(running->begin(), running->end());
@@ -192,7 +211,8 @@ class SweepRun {
   Result<SweepReport> Crown(size_t best) {
     const std::string from = FolderOf(best), &to = request_.settings.out;
     json_["winner"] = best + 1;
-    json_["seconds"] = earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - request_.start).count();
+    json_["seconds"] =
+        earlier_seconds_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - request_.start).count();
     SweepReport report;
     report.settings = sweep_.candidates[best].settings;
     for (const char* name : {"adapter_config.json", "adapter_model.safetensors", kMetricsFile}) {
@@ -204,8 +224,10 @@ class SweepRun {
     run["settings"] = SettingsToJson(report.settings);
     run["report"]["adapter"] = to, run["report"]["seconds"] = json_["seconds"];
     run["sweep"] = json_;
-    HEW_RETURN_IF_ERROR(WriteFileAtomically(to + "/" + kRunFile, run.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
-    const std::string head = fmt::format("# The best of {} candidates of a sweep: {}\n", sweep_.candidates.size(), ValuesText(sweep_.candidates[best].values));
+    HEW_RETURN_IF_ERROR(
+        WriteFileAtomically(to + "/" + kRunFile, run.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+    const std::string head = fmt::format("# The best of {} candidates of a sweep: {}\n", sweep_.candidates.size(),
+                                         ValuesText(sweep_.candidates[best].values));
     HEW_RETURN_IF_ERROR(WriteFileAtomically(to + "/" + kRecipeFile, head + WriteRecipe(report.settings)));
     HEW_RETURN_IF_ERROR(Write());
     report.best = ReportOf(run["report"]);
@@ -221,13 +243,14 @@ class SweepRun {
     report.train_loss = run.value("train_loss", 0.0);
     if (run.contains("eval_loss") && run["eval_loss"].is_number()) report.eval_loss = run["eval_loss"].get<double>();
     report.stopped_early = run.value("stopped_early", false);
-    report.useful_tokens = run.value("useful_tokens", int64_t{0}), report.learned_tokens = run.value("learned_tokens", int64_t{0});
+    report.useful_tokens = run.value("useful_tokens", int64_t{0}),
+    report.learned_tokens = run.value("learned_tokens", int64_t{0});
     report.train_seconds = run.value("train_seconds", 0.0), report.eval_seconds = run.value("eval_seconds", 0.0);
     report.tokens_per_s = run.value("tokens_per_s", 0.0), report.seconds = json_["seconds"].get<double>();
     report.peak_rss_bytes = run.value("peak_rss_bytes", uint64_t{0});
     report.trainable_parameters = run.value("trainable_parameters", int64_t{0});
     report.data = inputs_.train.counts;
-    report.eval_rows = static_cast<int64_t>(inputs_.eval.examples.size()), report.eval_rows_in_training = inputs_.overlap.rows;
+    report.eval_rows = inputs_.eval.rows(), report.eval_rows_in_training = inputs_.overlap.rows;
     return report;
   }
 
@@ -254,16 +277,20 @@ std::string SweepTable(const nlohmann::ordered_json& sweep) {
     const auto& c = sweep["candidates"][i];
     const auto& losses = c["rung_losses"];
     const auto& last = c["eval_loss"].is_number() ? c["eval_loss"] : losses.empty() ? c["eval_loss"] : losses.back();
-    return std::tuple(c["state"] == kFailed, c["state"] != kFinished, -static_cast<int64_t>(losses.size()), last.is_number() ? last.get<double>() : kNone);
+    return std::tuple(c["state"] == kFailed, c["state"] != kFinished, -static_cast<int64_t>(losses.size()),
+                      last.is_number() ? last.get<double>() : kNone);
   };
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return rank(a) < rank(b); });
-  std::string text = fmt::format("{:>3}  {:<9} {:>11}  {:>9}  {:>8}  {}\n", "", "", "step", "eval loss", "seconds", "settings");
+  std::string text =
+      fmt::format("{:>3}  {:<9} {:>11}  {:>9}  {:>8}  {}\n", "", "", "step", "eval loss", "seconds", "settings");
   for (const size_t i : order) {
     const auto& c = sweep["candidates"][i];
     const double loss = std::get<3>(rank(i));
-    text += fmt::format("{:>3}{} {:<9} {:>11}  {:>9}  {:>8.1f}  {}\n", i + 1, sweep["winner"] == i + 1 ? "*" : " ", c["state"].get<std::string>(),
+    text += fmt::format("{:>3}{} {:<9} {:>11}  {:>9}  {:>8.1f}  {}\n", i + 1, sweep["winner"] == i + 1 ? "*" : " ",
+                        c["state"].get<std::string>(),
                         c["steps"].is_null() ? "-" : fmt::format("{}/{}", c["step"].dump(), c["steps"].dump()),
-                        loss == kNone ? "-" : fmt::format("{:.4f}", loss), c["seconds"].get<double>(), ValuesText(c["values"]));
+                        loss == kNone ? "-" : fmt::format("{:.4f}", loss), c["seconds"].get<double>(),
+                        ValuesText(c["values"]));
   }
   return text;
 }

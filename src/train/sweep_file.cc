@@ -13,8 +13,9 @@ namespace hew {
 namespace {
 
 // What decides which data is read, where things lie, or how the run is looked after: the same for all candidates.
-constexpr std::string_view kShared[] = {"base", "data", "out", "eval_data", "format", "chat_template", "init_adapter",
-                                        "max_length", "save_every", "memory", "micro_tokens", "without"};
+constexpr std::string_view kShared[] = {"base",       "data",          "out",          "eval_data",
+                                        "format",     "chat_template", "init_adapter", "max_length",
+                                        "save_every", "memory",        "micro_tokens", "without"};
 
 Result<std::string> TextOf(const toml::node& node, const std::string& where) {
   if (const auto* v = node.as_string()) return v->get();
@@ -35,7 +36,8 @@ Result<Sweep> ParseSweep(std::string_view toml_text, const std::string& name, co
   // TOML tables forget the order of their keys; their lines keep it.
   std::vector<std::pair<const toml::key*, const toml::node*>> keys;
   for (const auto& [key, node] : parsed.table()) keys.emplace_back(&key, &node);
-  std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.first->source().begin < b.first->source().begin; });
+  std::sort(keys.begin(), keys.end(),
+            [](const auto& a, const auto& b) { return a.first->source().begin < b.first->source().begin; });
 
   Sweep sweep;
   sweep.candidates = {{settings, nlohmann::ordered_json::object()}};
@@ -51,10 +53,12 @@ Result<Sweep> ParseSweep(std::string_view toml_text, const std::string& name, co
     const SettingSpec* spec = FindSetting(settings.kind, setting);
     if (!spec) return BadInput("{}: unknown setting '{}'", where, Shown(setting));
     if (std::find(std::begin(kShared), std::end(kShared), setting) != std::end(kShared)) {
-      return BadInput("{}: {}: expected a setting that may differ between candidates, found one that all share", where, setting);
+      return BadInput("{}: {}: expected a setting that may differ between candidates, found one that all share", where,
+                      setting);
     }
     const auto* list = node->as_array();
-    if (!list || list->empty()) return BadInput("{}: {}: expected a list of values, like {} = [1, 2]", where, setting, setting);
+    if (!list || list->empty())
+      return BadInput("{}: {}: expected a list of values, like {} = [1, 2]", where, setting, setting);
     if (sweep.candidates.size() * list->size() > kMostCandidates) {
       return BadInput("{}: {}: expected at most {} candidates in all, found {}", where, setting, kMostCandidates,
                       sweep.candidates.size() * list->size());
@@ -64,7 +68,8 @@ Result<Sweep> ParseSweep(std::string_view toml_text, const std::string& name, co
       for (const toml::node& item : *list) {
         HEW_ASSIGN(const std::string text, TextOf(item, where));
         SweepCandidate candidate = before;
-        if (auto set = SetFromText(*spec, text, false, &candidate.settings); !set) return Annotate(where, std::move(set).error());
+        if (auto set = SetFromText(*spec, text, false, &candidate.settings); !set)
+          return Annotate(where, std::move(set).error());
         candidate.values[setting] = SettingsToJson(candidate.settings)[setting];
         next.push_back(std::move(candidate));
       }
@@ -74,7 +79,8 @@ Result<Sweep> ParseSweep(std::string_view toml_text, const std::string& name, co
   for (const SweepCandidate& candidate : sweep.candidates) {
     if (auto fine = CheckSettings(candidate.settings); !fine) return Annotate(name, std::move(fine).error());
   }
-  if (sweep.candidates.size() < 2) return BadInput("{}: expected at least two candidates, found {}", name, sweep.candidates.size());
+  if (sweep.candidates.size() < 2)
+    return BadInput("{}: expected at least two candidates, found {}", name, sweep.candidates.size());
   if (sweep.rungs < 0) sweep.rungs = sweep.candidates.size() < 4 ? 1 : 2;
   return sweep;
 }

@@ -19,8 +19,10 @@ class SweepTest : public testing::Test {
  protected:
   SweepTest() : folder_(TestFolder("sweep")) {
     std::string rows, questions;
-    for (int i = 0; i < 24; ++i) rows += fmt::format("{{\"prompt\": \"what follows {}\", \"completion\": \"{} does\"}}\n", i, i + 1);
-    for (int i = 30; i < 36; ++i) questions += fmt::format("{{\"prompt\": \"what follows {}\", \"completion\": \"{} does\"}}\n", i, i + 1);
+    for (int i = 0; i < 24; ++i)
+      rows += fmt::format("{{\"prompt\": \"what follows {}\", \"completion\": \"{} does\"}}\n", i, i + 1);
+    for (int i = 30; i < 36; ++i)
+      questions += fmt::format("{{\"prompt\": \"what follows {}\", \"completion\": \"{} does\"}}\n", i, i + 1);
     data_ = WriteTestFile(folder_, "data.jsonl", rows);
     eval_ = WriteTestFile(folder_, "eval.jsonl", questions);
   }
@@ -42,7 +44,9 @@ class SweepTest : public testing::Test {
     HEW_CHECK(sweep.has_value());
     return RunSweep(rt_, request, *sweep);
   }
-  std::string File(const std::string& out, const char* name) const { return *ReadFile(folder_ + "/" + out + "/" + name); }
+  std::string File(const std::string& out, const char* name) const {
+    return *ReadFile(folder_ + "/" + out + "/" + name);
+  }
   std::string Refusal(const std::string& toml) {
     const auto sweep = ParseSweep(toml, "s.toml", Request("x").settings);
     return sweep ? "" : sweep.error().message;
@@ -61,7 +65,8 @@ class SweepTest : public testing::Test {
 };
 
 TEST_F(SweepTest, EveryCombinationIsACandidate) {
-  const auto sweep = ParseSweep("seed = [1, 2, 3]\nlr = [1e-3, 1e-2]\nschedule = [\"linear\"]\nrungs = 1\n", "s", Request("x").settings);
+  const auto sweep = ParseSweep("seed = [1, 2, 3]\nlr = [1e-3, 1e-2]\nschedule = [\"linear\"]\nrungs = 1\n", "s",
+                                Request("x").settings);
   ASSERT_TRUE(sweep) << sweep.error().message;
   ASSERT_EQ(sweep->candidates.size(), 6u);
   EXPECT_EQ(sweep->rungs, 1);

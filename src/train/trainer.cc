@@ -10,11 +10,19 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "train/snapshots.h"
 
 namespace hew {
 namespace {
 
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::optional<Rewards> RewardsOf(const PairSums& sums) {
+  if (sums.pairs == 0) return std::nullopt;
+  const auto n = static_cast<double>(sums.pairs);
+  return Rewards{sums.chosen / n, sums.rejected / n, (sums.chosen - sums.rejected) / n,
+                 static_cast<double>(sums.right) / n};
+}
 
 }  // namespace
 
@@ -34,7 +42,7 @@ int64_t TotalSteps(const TuneSettings& settings, StepSource* source) {
 }
 
 Trainer::Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan,
-                 StepSource* source, std::vector<PackedBatch> eval, Learner* learner)
+                 StepSource* source, StepBatches eval, Learner* learner)
     : rt_(rt),
       settings_(settings),
       hooks_(hooks),
@@ -109,6 +117,8 @@ Status Trainer::StepsTo(int64_t step) {
   progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, hooks_.quiet);
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;
+  snapshot_steps_ = SnapshotSteps(plan_.schedule.total_steps, settings_.snapshots);
+  if (state_.optimizer.step == 0) HEW_RETURN_IF_ERROR(TakeSnapshot());
   while ((state_.eval_pending || state_.optimizer.step < step) && !stopped_early()) {
     if (cancelled()) return Cancel();
     if (state_.eval_pending) {
@@ -118,6 +128,7 @@ Status Trainer::StepsTo(int64_t step) {
       HEW_RETURN_IF_ERROR(Step());
       state_.eval_pending = EvaluationIsDue() ? 1 : 0;
       HEW_RETURN_IF_ERROR(Sample());
+      HEW_RETURN_IF_ERROR(TakeSnapshot());
     }
     if (!state_.eval_pending && SaveIsDue()) HEW_RETURN_IF_ERROR(Save());
   }
@@ -129,19 +140,18 @@ void Trainer::BeginEpoch(int64_t epoch) {
   state_.epoch = epoch;
   state_.cursor = 0;
   state_.epoch_loss = state_.epoch_weight = 0;
+  state_.epoch_pairs = {};
   epoch_steps_ = source_->BeginEpoch(epoch);
 }
 
 // The gradient of the mean loss over all learned tokens of the step, whatever the batches it is computed in.
-Result<LossSum> Trainer::StepGradients(const StepBatches& data) {
+Result<BatchLoss> Trainer::StepGradients(const StepBatches& data) {
   std::fill(gradient_.begin(), gradient_.end(), 0.0f);
-  LossSum sum;
+  BatchLoss sum;
   for (size_t b = 0; b < data.batches.size(); ++b) {
     if (cancelled()) return tl::unexpected(Cancel().error());
     const PackedBatch& batch = data.batches[b];
-    const LossSum part = learner_->Gradients(batch, state_.optimizer.step, b, static_cast<float>(1.0 / data.weight), gradient_);
-    sum.loss += part.loss;
-    sum.weight += part.weight;
+    sum += learner_->Gradients(batch, state_.optimizer.step, b, data.totals, gradient_);
     const auto rows = static_cast<double>(batch.ids.size());
     flops_ += rows * learner_->FlopsPerRow(static_cast<double>(batch.learned_rows.size()) / rows);
   }
@@ -150,20 +160,30 @@ Result<LossSum> Trainer::StepGradients(const StepBatches& data) {
 
 // What was asked to be shown while learning; nothing of it changes the run.
 Status Trainer::Sample() {
-  if (!hooks_.on_sample || settings_.sample_every == 0 || state_.optimizer.step % settings_.sample_every != 0) return {};
+  if (!hooks_.on_sample || settings_.sample_every == 0 || state_.optimizer.step % settings_.sample_every != 0)
+    return {};
   return hooks_.on_sample(state_.optimizer.step);
+}
+
+Status Trainer::TakeSnapshot() {
+  const int64_t step = state_.optimizer.step;
+  if (!hooks_.on_snapshot || !std::binary_search(snapshot_steps_.begin(), snapshot_steps_.end(), step)) return {};
+  return hooks_.on_snapshot(step);
 }
 
 Status Trainer::Step() {
   const double start = Now();
   HEW_ASSIGN(const StepBatches data, source_->Step(state_.cursor));
-  HEW_ASSIGN(const LossSum sum, StepGradients(data));
+  HEW_ASSIGN(const BatchLoss batch, StepGradients(data));
+  const LossSum& sum = batch.sum;
   StepMetrics metrics;
   metrics.step = state_.optimizer.step + 1;
   metrics.total_steps = plan_.schedule.total_steps;
   metrics.loss = sum.loss / sum.weight;
+  metrics.rewards = RewardsOf(batch.pairs);
   metrics.lr = plan_.schedule.At(state_.optimizer.step);
-  metrics.grad_norm = OptimizerStep(rt_, settings_, groups_, metrics.lr, gradient_, learner_->parameters(), &state_.optimizer);
+  metrics.grad_norm =
+      OptimizerStep(rt_, settings_, groups_, metrics.lr, gradient_, learner_->parameters(), &state_.optimizer);
   if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.grad_norm)) {
     return BadInput(
         "lr: expected a rate at which the loss stays a number, found {} with loss {} at step {}; the state of step {} "
@@ -180,27 +200,36 @@ Status Trainer::Step() {
   metrics.tokens_per_s = static_cast<double>(metrics.tokens) / std::max(metrics.seconds, 1e-9);
   state_.epoch_loss += sum.loss;
   state_.epoch_weight += sum.weight;
+  state_.epoch_pairs += batch.pairs;
   state_.useful_tokens += metrics.tokens;
   state_.learned_tokens += metrics.learned_tokens;
   state_.train_seconds += metrics.seconds;
   flops_seconds_ += metrics.seconds;
   Show(metrics);
-  return WriteMetrics({{"step", metrics.step},
-                       {"epoch", metrics.epoch},
-                       {"loss", metrics.loss},
-                       {"lr", metrics.lr},
-                       {"grad_norm", metrics.grad_norm},
-                       {"tokens", metrics.tokens},
-                       {"learned_tokens", metrics.learned_tokens},
-                       {"tokens_per_s", metrics.tokens_per_s},
-                       {"seconds", metrics.seconds}});
+  nlohmann::ordered_json line = {{"step", metrics.step},
+                                 {"epoch", metrics.epoch},
+                                 {"loss", metrics.loss},
+                                 {"lr", metrics.lr},
+                                 {"grad_norm", metrics.grad_norm},
+                                 {"tokens", metrics.tokens},
+                                 {"learned_tokens", metrics.learned_tokens},
+                                 {"tokens_per_s", metrics.tokens_per_s},
+                                 {"seconds", metrics.seconds}};
+  if (metrics.rewards) line.update(RewardsToJson(*metrics.rewards, ""));
+  return WriteMetrics(line);
 }
 
 void Trainer::Show(const StepMetrics& metrics) {
   if (hooks_.on_step) hooks_.on_step(metrics);
   shown_loss_ = shown_loss_ == 0 ? metrics.loss : 0.9 * shown_loss_ + 0.1 * metrics.loss;
   const double rate = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
-  std::string note = fmt::format("loss {:.4f}  {:.0f} tok/s", shown_loss_, rate);
+  std::string note = fmt::format("loss {:.4f}", shown_loss_);
+  if (metrics.rewards) {
+    const double now = metrics.rewards->accuracies;
+    shown_accuracy_ = shown_accuracy_ ? 0.9 * *shown_accuracy_ + 0.1 * now : now;
+    note += fmt::format("  {:.0f}% ranked right", 100 * *shown_accuracy_);
+  }
+  note += fmt::format("  {:.0f} tok/s", rate);
   if (const auto share = MachineShare()) note += fmt::format(" ({:.0f}% of the machine)", 100 * *share);
   note += "  " + HumanBytes(PeakRssBytes());
   if (state_.last_eval) note += fmt::format("  eval {:.4f}", *state_.last_eval);
@@ -222,6 +251,8 @@ TuneReport Trainer::Report() const {
   report.steps = state_.optimizer.step;
   report.train_loss = state_.epoch_weight > 0 ? state_.epoch_loss / state_.epoch_weight : 0;
   report.eval_loss = state_.best_eval;
+  report.rewards = RewardsOf(state_.epoch_pairs);
+  report.eval_rewards = RewardsOf(state_.best_eval_pairs);
   report.best_step = state_.best_eval ? state_.best_step : state_.optimizer.step;
   report.stopped_early = stopped_early();
   report.useful_tokens = state_.useful_tokens;
@@ -237,34 +268,38 @@ TuneReport Trainer::Report() const {
 }
 
 bool Trainer::EvaluationIsDue() const {
-  if (eval_.empty()) return false;
+  if (eval_.batches.empty()) return false;
   const int64_t step = state_.optimizer.step;
   if (step == plan_.schedule.total_steps) return true;
-  return settings_.eval_every > 0 ? step % settings_.eval_every == 0
-                                  : state_.cursor == epoch_steps_;
+  return settings_.eval_every > 0 ? step % settings_.eval_every == 0 : state_.cursor == epoch_steps_;
+}
+
+std::optional<BatchLoss> Trainer::EvalBatches() {
+  BatchLoss sum;
+  for (const auto& batch : eval_.batches) {
+    if (cancelled()) return std::nullopt;
+    sum += learner_->LossOf(batch, eval_.totals);
+  }
+  return sum;
 }
 
 std::optional<double> Trainer::EvalLoss() {
-  LossSum sum;
-  for (const auto& batch : eval_) {
-    if (cancelled()) return std::nullopt;
-    const LossSum part = learner_->LossOf(batch);
-    sum.loss += part.loss;
-    sum.weight += part.weight;
-  }
-  return sum.loss / sum.weight;
+  const auto sum = EvalBatches();
+  return sum ? std::optional(sum->sum.loss / sum->sum.weight) : std::nullopt;
 }
 
 Status Trainer::Evaluate() {
   const double start = Now();
-  const std::optional<double> found = EvalLoss();
+  const std::optional<BatchLoss> found = EvalBatches();
   if (!found) return {};  // still pending: a resumed run makes it again
-  const double loss = *found;
+  const BatchLoss& sum = *found;
+  const double loss = sum.sum.loss / sum.sum.weight;
   state_.eval_seconds += Now() - start;
   state_.last_eval = loss;
   const bool better = std::isfinite(loss) && (!state_.best_eval || loss < *state_.best_eval);
   if (better) {
     state_.best_eval = loss;
+    state_.best_eval_pairs = sum.pairs;
     state_.best_step = state_.optimizer.step;
     state_.best_parameters = learner_->parameters();
     state_.evals_without_progress = 0;
@@ -272,7 +307,9 @@ Status Trainer::Evaluate() {
     ++state_.evals_without_progress;
   }
   state_.eval_pending = 0;
-  return WriteMetrics({{"step", state_.optimizer.step}, {"eval_loss", loss}, {"best", better}});
+  nlohmann::ordered_json line = {{"step", state_.optimizer.step}, {"eval_loss", loss}, {"best", better}};
+  if (const auto rewards = RewardsOf(sum.pairs)) line.update(RewardsToJson(*rewards, "eval_"));
+  return WriteMetrics(line);
 }
 
 bool Trainer::SaveIsDue() const {

@@ -31,14 +31,15 @@ class Trainer {
  public:
   // `eval` holds the batches to measure with, and may be empty. What is referred to must outlive the trainer.
   Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan, StepSource* source,
-          std::vector<PackedBatch> eval, Learner* learner);
+          StepBatches eval, Learner* learner);
   ~Trainer();
 
   // Takes up the checkpoint in the folder. True if there was one.
   Result<bool> Resume();
   // To the last step, or to an early stop; then the learner holds the best parameters.
   Status Run();
-  // To this step (of all), or to an early stop, and a checkpoint there; the run goes on after it as if it had not paused.
+  // To this step (of all), or to an early stop, and a checkpoint there; the run goes on after it as if it had not
+  // paused.
   Status RunTo(int64_t step);
   // The loss of the evaluation rows now, of which the run learns nothing; nullopt when cancelled.
   std::optional<double> EvalLoss();
@@ -54,12 +55,14 @@ class Trainer {
  private:
   Status OpenMetrics();
   Status StepsTo(int64_t step);
+  std::optional<BatchLoss> EvalBatches();
   Status WriteMetrics(const nlohmann::ordered_json& line);
   void BeginEpoch(int64_t epoch);
   Status Step();
-  Result<LossSum> StepGradients(const StepBatches& data);
+  Result<BatchLoss> StepGradients(const StepBatches& data);
   Status Evaluate();
   Status Sample();
+  Status TakeSnapshot();
   Status Save();
   Status Cancel();
   bool EvaluationIsDue() const;
@@ -73,7 +76,7 @@ class Trainer {
   const RunHooks& hooks_;
   TrainPlan plan_;
   StepSource* source_;
-  std::vector<PackedBatch> eval_;
+  StepBatches eval_;
   Learner* learner_;
   const std::vector<ParameterGroup> groups_;
   TrainState state_;
@@ -82,8 +85,10 @@ class Trainer {
   std::FILE* metrics_ = nullptr;
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar
-  double last_save_ = 0;   // seconds on the run's clock
+  std::optional<double> shown_accuracy_;
+  double last_save_ = 0;  // seconds on the run's clock
   int64_t last_save_step_ = 0;
+  std::vector<int64_t> snapshot_steps_;   // increasing
   double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };
 
@@ -94,10 +99,11 @@ RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings);
 // Makes the folder; refuses one with an unfinished run unless `resume`.
 Status BeginFolder(const std::string& out, bool resume);
 // Writes the recipe, takes up a checkpoint if `resume`, and (RunTraining) trains to the end.
-Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner);
+Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks,
+                                               bool resume, TrainPlan plan, StepSource* source, StepBatches eval,
+                                               Learner* learner);
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                               TrainPlan plan, StepSource* source, std::vector<PackedBatch> eval, Learner* learner);
+                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner);
 // After what was learned is written: how it came about, and the checkpoint is dropped.
 Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, const TuneReport& report);
 

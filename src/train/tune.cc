@@ -3,21 +3,21 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <iterator>
 #include <tuple>
 
 #include "base/file.h"
-#include "base/memory.h"
 #include "base/progress.h"
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
 #include "model/names.h"
 #include "train/preview.h"
+#include "train/reference.h"
+#include "train/snapshots.h"
 #include "train/trainer.h"
+#include "train/tune_memory.h"
 
 namespace hew {
 namespace {
-
 
 Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& names, const ModelConfig& model) {
   std::vector<Projection> targets;
@@ -29,7 +29,13 @@ Result<std::vector<Projection>> ParseTargets(const std::vector<std::string>& nam
       return BadInput(
           "targets: expected all, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj or down_proj, found '{}'", name);
     }
-    std::copy_if(found.begin(), found.end(), std::back_inserter(targets), [&](Projection p) { return model.Has(p); });
+    for (const Projection p : found) {
+      if (model.Adapts(p)) {
+        targets.push_back(p);
+      } else if (!all && model.num_experts > 0) {
+        return BadInput("targets: expected q_proj, k_proj, v_proj or o_proj of a model with experts, found '{}'", name);
+      }
+    }
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -42,7 +48,7 @@ Result<LoraAdapter> MakeAdapter(const Runtime& rt, const TuneRequest& request) {
     HEW_ASSIGN(LoraAdapter adapter, LoadAdapter(rt, s.init_adapter, *request.model));
     adapter.config.dropout = s.dropout;
     request.Say(fmt::format("{}: going on from it, with its own targets, rank {} and alpha {:g}", s.init_adapter,
-                             adapter.config.rank, adapter.config.alpha));
+                            adapter.config.rank, adapter.config.alpha));
     return adapter;
   }
   LoraConfig config;
@@ -65,6 +71,7 @@ DatasetOptions DataOptions(const TuneRequest& request) {
   options.template_knows_tools = request.template_knows_tools;
   options.now = request.now;
   options.format = *DataFormatFromName(request.settings.format);  // one of the choices: checked
+  options.pairs = request.settings.method != "sft";
   options.context = request.model->config.max_position_embeddings;
   options.max_length = request.settings.max_length;
   return options;
@@ -77,38 +84,6 @@ TrainingTechniques TechniquesOf(const TuneSettings& settings) {
   techniques.stored_activations = !IsWithout(settings, "stored-activations");
   techniques.lowest_layer = !IsWithout(settings, "lowest-layer");
   return techniques;
-}
-
-// Rows worked on at once: what there is room for, at most kMicroTokens unless one row is longer. Where not even the
-// longest row's activations fit, they are not stored but made again. What cannot fit is refused here, before the first
-// step.
-Result<int64_t> MicroTokens(const Runtime& rt, const TuneRequest& request, const LoraAdapter& adapter, int64_t longest,
-                            TrainingTechniques* techniques) {
-  const auto& s = request.settings;
-  int64_t rows = s.micro_tokens > 0 ? s.micro_tokens : std::max(kMicroTokens, longest);
-  const auto held = static_cast<int64_t>(ResidentBytes());  // the model and the data, the adapter's numbers among them
-  const int64_t learned = LearnedStateBytes(static_cast<int64_t>(adapter.parameters.size()), rt.bf16());
-  const auto needed = [&](int64_t n) {
-    return held + learned + TrainingBytes(request.model->config, adapter.config, rt.bf16(), n, *techniques);
-  };
-  int64_t bound = held + static_cast<int64_t>(std::min(AvailableMemoryBytes(), uint64_t{1} << 60));
-  if (!s.memory.empty()) {
-    HEW_ASSIGN(const int64_t most, ParseBytes("memory", s.memory));
-    bound = std::min(bound, most);
-  }
-  if (s.micro_tokens == 0) {
-    if (needed(longest) > bound && techniques->stored_activations) {
-      techniques->stored_activations = false;
-      request.Say("memory: too little to store what the backward pass needs: it is computed twice instead");
-    }
-    while (rows > longest && needed(rows) > bound) rows = std::max(longest, rows - 64);
-  }
-  if (needed(rows) <= bound) return rows;
-  return EnvironmentError("memory: needs {} for {} tokens at once and {} numbers to learn, has {}; lower {}{}",
-                          HumanBytes(static_cast<uint64_t>(needed(rows))), rows, adapter.parameters.size(),
-                          HumanBytes(static_cast<uint64_t>(bound)),
-                          rows > longest ? "--micro-tokens" : "--max-length or --rank",
-                          s.memory.empty() ? "" : ", or raise --memory");
 }
 
 // Whether the outputs of the layers below the adapter are kept across epochs: where there are such layers and more than
@@ -133,24 +108,31 @@ RunIdentity IdentityOf(const Runtime& rt, const TuneRequest& request, const Tune
 
 void SayCounts(const TuneRequest& request, const Dataset& data, const char* name) {
   const auto& c = data.counts;
-  request.Say(fmt::format("{}: {} rows, {} tokens, {} of them to be learned", name, data.examples.size(), c.tokens,
-                           c.learned_tokens));
+  request.Say(fmt::format("{}: {} {}, {} tokens, {} of them to be learned", name, data.rows(),
+                          data.pairs ? "pairs" : "rows", c.tokens, c.learned_tokens));
   if (c.duplicates > 0) request.Say(fmt::format("{}: {} rows stand in it more than once", name, c.duplicates));
   if (c.cut > 0) request.Say(fmt::format("{}: {} rows cut to {} tokens", name, c.cut, request.settings.max_length));
   if (c.unlearned > 0)
     request.Say(fmt::format("{}: {} rows left out, nothing in them would be learned", name, c.unlearned));
   if (c.calls_as_text > 0) {
-    request.Say(
-        fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text", name,
-                    c.calls_as_text));
+    request.Say(fmt::format("{}: {} rows with tool calls, which this model's template cannot write: taken as JSON text",
+                            name, c.calls_as_text));
   }
 }
 
 void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan& plan) {
-  const int64_t index = PlanEpoch(plan, 0, train.examples).front().front();
-  const auto& example = train.examples[static_cast<size_t>(index)];
+  std::vector<int64_t> sizes(static_cast<size_t>(train.rows()), 1);
+  const auto index = static_cast<size_t>(PlanEpoch(plan, 0, sizes).front().front());
+  if (train.pairs) {
+    const auto& chosen = train.examples[2 * index];
+    request.Say(fmt::format("one pair as the model sees it ({}), what is learned {}:", train.Where(chosen),
+                            request.color ? "in green" : "in [[ ]]"));
+    request.Say(ShowPair(*request.tokenizer, chosen, train.examples[2 * index + 1], request.color));
+    return;
+  }
+  const auto& example = train.examples[index];
   request.Say(fmt::format("one example as the model sees it ({}, {} tokens), what it learns {}:", train.Where(example),
-                           example.size(), request.color ? "in green" : "in [[ ]]"));
+                          example.size(), request.color ? "in green" : "in [[ ]]"));
   request.Say(ShowExample(*request.tokenizer, example, request.color));
 }
 
@@ -181,15 +163,15 @@ Result<TuneInputs> ReadTuneInputs(const TuneRequest& request) {
 
 struct TuneRun::State {
   Runtime rt;
-  TuneRequest request;
+  TuneRequest request;  // with what a snapshot is written by
   const TuneInputs& inputs;
   LoraAdapter adapter;
-  StepPlan steps;
-  PackOptions packing;
-  RunIdentity identity;
-  std::unique_ptr<StepSource> source;
-  std::unique_ptr<Learner> learner;
-  std::unique_ptr<Trainer> trainer;
+  RunIdentity identity = {};
+  TuneMemory memory = {};
+  PairLosses losses;
+  std::unique_ptr<StepSource> source = nullptr;
+  std::unique_ptr<Learner> learner = nullptr;
+  std::unique_ptr<Trainer> trainer = nullptr;
 };
 
 TuneRun::TuneRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -197,39 +179,63 @@ TuneRun::TuneRun(TuneRun&&) noexcept = default;
 TuneRun::~TuneRun() = default;
 Trainer& TuneRun::trainer() { return *state_->trainer; }
 
-Result<TuneRun> TuneRun::Begin(const Runtime& rt, TuneRequest asked, const TuneInputs& inputs, bool show_example) {
+Result<TuneRun> TuneRun::Begin(const Runtime& given, TuneRequest asked, const TuneInputs& inputs, bool show_example) {
   HEW_RETURN_IF_ERROR(BeginFolder(asked.settings.out, asked.resume));
-  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, asked));
-  auto state = std::make_unique<State>(State{rt, std::move(asked), inputs, std::move(adapter), {}, {}, {}, {}, {}, {}});
-  const TuneRequest& request = state->request;
+  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(given, asked));
+  const Method method = *MethodFromName(asked.settings.method);  // one of the choices: checked
+  const PreferenceLoss loss(method, asked.settings.beta);
+  auto state = std::make_unique<State>(State{.rt = given,
+                                             .request = std::move(asked),
+                                             .inputs = inputs,
+                                             .adapter = std::move(adapter),
+                                             .losses = {loss, loss}});
+  const Runtime& rt = state->rt;
+  TuneRequest& request = state->request;
   const TuneSettings& settings = request.settings;
-  const bool evaluates = !settings.eval_data.empty();
+  const Dataset* eval = settings.eval_data.empty() ? nullptr : &inputs.eval;
   TrainPlan plan;
   plan.folder = settings.out;
-  state->steps = {static_cast<uint64_t>(settings.seed), settings.shuffle, settings.batch_size * settings.grad_accum,
-                  settings.batch_tokens * settings.grad_accum};
+  const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle,
+                          settings.batch_size * settings.grad_accum, settings.batch_tokens * settings.grad_accum};
   TrainingTechniques techniques = TechniquesOf(settings);
-  PackOptions& packing = state->packing;
-  HEW_ASSIGN(packing.micro_tokens, MicroTokens(rt, request, state->adapter,
-                                               std::max(inputs.train.counts.longest, inputs.eval.counts.longest), &techniques));
+  PackOptions packing;
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
-  state->source = MakeExampleSource(inputs.train, state->steps, packing);
-  const int64_t total = TotalSteps(settings, state->source.get());
+  const bool keeps_frozen = KeepsFrozen(request, state->adapter, inputs.train);
+  HEW_ASSIGN(state->memory, PlanTuneMemory(rt, request, state->adapter, inputs.train, eval, steps, packing.share_prefix,
+                                           keeps_frozen, &techniques));
+  packing.micro_tokens = state->memory.micro_tokens;
+  state->source = MakeExampleSource(inputs.train, steps, packing);
+  StepSource* source = state->source.get();
+  const int64_t total = TotalSteps(settings, source);
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
   HEW_ASSIGN(plan.save_every, ParseSaveEvery(settings.save_every));
   plan.identity = state->identity = IdentityOf(rt, request, inputs, packing.micro_tokens);
   if (!request.quiet) plan.peak_gflops = MeasureProductPeak(rt);
 
-  if (show_example) ShowFirst(request, inputs.train, state->steps);
+  if (show_example) ShowFirst(request, inputs.train, steps);
   request.Say(fmt::format("{} steps, {} trainable numbers", total, state->adapter.parameters.size()));
-  std::vector<PackedBatch> eval_batches;
-  if (evaluates) {
-    HEW_ASSIGN(eval_batches, MakeExampleSource(inputs.eval, state->steps, packing)->All());
+  StepBatches eval_batches;
+  if (eval) {
+    HEW_ASSIGN(eval_batches, MakeExampleSource(*eval, steps, packing)->All());
   }
-  state->learner = MakeLoraLearner(state->rt, *request.model, static_cast<uint64_t>(settings.seed), techniques,
-                                   KeepsFrozen(request, state->adapter, inputs.train), &state->adapter);
-  HEW_ASSIGN(state->trainer, BeginTraining(state->rt, settings, request, request.resume, std::move(plan), state->source.get(),
+  if (method == Method::kDpo) {
+    HEW_ASSIGN(const StepBatches all, source->All());
+    HEW_RETURN_IF_ERROR(FindReference(
+        rt, {*request.model, state->adapter, techniques, request, settings.out, state->identity, request.resume}, all,
+        eval_batches, &state->losses));
+  }
+  const auto seed = static_cast<uint64_t>(settings.seed);
+  state->learner =
+      method == Method::kSft
+          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter)
+          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter, state->losses);
+  request.on_snapshot = [s = state.get()](int64_t step) {
+    return WriteSnapshot(s->request.settings.out, step, [&](const std::string& folder) {
+      return SavePeftAdapter(s->adapter, *s->request.model, folder);
+    });
+  };
+  HEW_ASSIGN(state->trainer, BeginTraining(rt, settings, request, request.resume, std::move(plan), source,
                                            std::move(eval_batches), state->learner.get()));
   return TuneRun(std::move(state));
 }
@@ -239,7 +245,8 @@ Result<TuneReport> TuneRun::Finish() {
   HEW_RETURN_IF_ERROR(s.trainer->Run());
   TuneReport report = s.trainer->Report();
   report.data = s.inputs.train.counts;
-  report.eval_rows = static_cast<int64_t>(s.inputs.eval.examples.size());
+  report.planned_bytes = static_cast<uint64_t>(s.memory.planned_bytes);
+  report.eval_rows = s.inputs.eval.rows();
   report.eval_rows_in_training = s.inputs.overlap.rows;
   HEW_RETURN_IF_ERROR(SavePeftAdapter(s.adapter, *s.request.model, s.request.settings.out));
   HEW_RETURN_IF_ERROR(EndFolder(s.request.settings, s.identity, report));

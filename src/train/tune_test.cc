@@ -6,12 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 
 #include "base/file.h"
 #include "model/decoder.h"
 #include "model/lora.h"
 #include "train/packer.h"
+#include "train/snapshots.h"
 #include "train/test_support.h"
 
 namespace hew {
@@ -101,7 +103,8 @@ TEST_F(TuneTest, EachTechniqueLearnsTheSame) {
       EXPECT_NEAR(found->train_loss, expected->train_loss, 2e-2 * expected->train_loss) << technique;
     } else {
       EXPECT_EQ(Losses(std::string(technique)), Losses("all")) << technique;
-      EXPECT_EQ(File(std::string(technique), "adapter_model.safetensors"), File("all", "adapter_model.safetensors")) << technique;
+      EXPECT_EQ(File(std::string(technique), "adapter_model.safetensors"), File("all", "adapter_model.safetensors"))
+          << technique;
     }
   }
   EXPECT_THAT(File("all", "adapter_config.json"), HasSubstr("layers_to_transform"));
@@ -145,9 +148,10 @@ TEST_F(TuneTest, LearnsAndReports) {
   EXPECT_EQ(run["settings"]["rank"], 4);
   const auto json = ToJson(*report);
   for (const char* key : {"adapter", "steps", "train_loss", "eval_loss", "tokens_per_s", "useful_tokens", "seconds",
-                          "train_seconds", "peak_rss_bytes"}) {
+                          "train_seconds", "peak_rss_bytes", "planned_bytes"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
+  EXPECT_GT(report->planned_bytes, 0u);  // cli_test.py holds it to what a process takes
 }
 
 TEST_F(TuneTest, TheSameBitsForAnyNumberOfThreads) {
@@ -279,7 +283,8 @@ TEST_F(TuneTest, RunsThatCannotBeRightAreRefused) {
   };
   EXPECT_THAT(error([](auto& s) { s.targets = {"z_proj"}; }), HasSubstr("targets: expected all, q_proj"));
   EXPECT_THAT(error([](auto& s) { s.max_length = 1000; }), HasSubstr("max_length: expected at most 256"));
-  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }), AllOf(HasSubstr("memory: needs"), HasSubstr("has 1.0 MB"), HasSubstr("--memory")));
+  EXPECT_THAT(error([](auto& s) { s.memory = "1MB"; }),
+              AllOf(HasSubstr("memory: needs"), HasSubstr("has 1.0 MB"), HasSubstr("--memory")));
   EXPECT_THAT(error([](auto& s) { s.lr = -1; }), HasSubstr("lr: expected a number above 0"));
   const std::string chat =
       WriteTestFile(folder_, "chat.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}\n");
@@ -287,6 +292,38 @@ TEST_F(TuneTest, RunsThatCannotBeRightAreRefused) {
               HasSubstr("chat.jsonl:1: expected a model with a chat template"));
   const std::string empty = WriteTestFile(folder_, "empty.jsonl", "\n\n");
   EXPECT_THAT(error([&](auto& s) { s.data = {empty}; }), HasSubstr("empty.jsonl: expected at least one row"));
+}
+
+// Looking on changes nothing; a run that goes on leaves the same states as one that never stopped.
+TEST_F(TuneTest, SnapshotsTakeNoPartInTheRun) {
+  ASSERT_TRUE(Run(Request("whole")));
+  TuneRequest kept = Request("kept");
+  kept.settings.snapshots = 3;
+  ASSERT_TRUE(Run(kept));
+  ExpectSameRun("whole", "kept");
+  std::atomic<bool> cancel{false};
+  TuneRequest stopped = Request("stopped");
+  stopped.settings.snapshots = 3;
+  stopped.cancel = &cancel;
+  stopped.on_step = [&](const StepMetrics& m) { cancel = m.step == 4; };
+  ASSERT_FALSE(Run(stopped));
+  cancel = false;
+  stopped.on_step = nullptr;
+  stopped.resume = true;
+  ASSERT_TRUE(Run(stopped));
+  ExpectSameRun("whole", "stopped");
+  const auto a = ListSnapshots(folder_ + "/kept"), b = ListSnapshots(folder_ + "/stopped");
+  ASSERT_EQ(a.size(), 4u);
+  ASSERT_EQ(b.size(), 4u);
+  EXPECT_EQ(a.back().step, 12);  // three epochs of four steps
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].step, b[i].step);
+    EXPECT_EQ(*ReadFile(a[i].path + "/adapter_model.safetensors"), *ReadFile(b[i].path + "/adapter_model.safetensors"));
+  }
+  EXPECT_EQ(*ReadFile(a.back().path + "/adapter_model.safetensors"), File("kept", "adapter_model.safetensors"));
+  EXPECT_NE(*ReadFile(a[1].path + "/adapter_model.safetensors"), File("kept", "adapter_model.safetensors"));
+  ASSERT_TRUE(Run(Request("kept")));  // a new run in the same folder keeps none of the old one's
+  EXPECT_TRUE(ListSnapshots(folder_ + "/kept").empty());
 }
 
 }  // namespace

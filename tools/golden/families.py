@@ -23,6 +23,7 @@ SIZES = dict(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_lay
              max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=None)
 SEPARATE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+ATTENTION = SEPARATE[:4]  # where there are experts, which no adapter changes
 YARN = dict(rope_type="yarn", rope_theta=1e4, factor=4.0, original_max_position_embeddings=16)
 LLAMA3 = dict(rope_type="llama3", rope_theta=5e5, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=32)
@@ -30,6 +31,10 @@ GEMMA = dict(head_dim=16, num_key_value_heads=1, tie_word_embeddings=True, hidde
 GEMMAS = (t.GemmaForCausalLM, t.Gemma2ForCausalLM, t.Gemma3ForCausalLM)
 LONGROPE = dict(rope_type="longrope", rope_theta=1e4, short_factor=[1.0, 1.1, 1.3, 1.4], long_factor=[1.5, 2.0, 3.5, 4.0],
                 original_max_position_embeddings=16)
+
+
+# Of a mixture of experts a seed is taken that leaves no row undecided between two of them: rounding to bf16 would decide.
+SEED = {"mixtral": 7, "qwen3_moe": 7, "qwen3_moe_mixed": 7}
 
 
 def family(config, model, targets=SEPARATE, lora={}, **changes):
@@ -46,6 +51,12 @@ FAMILIES = {
     "qwen2": family(t.Qwen2Config, t.Qwen2ForCausalLM, tie_word_embeddings=True),
     "qwen2_window": family(t.Qwen2Config, t.Qwen2ForCausalLM, use_sliding_window=True, sliding_window=6, max_window_layers=1),
     "qwen3": family(t.Qwen3Config, t.Qwen3ForCausalLM, head_dim=16),
+    "mixtral": family(t.MixtralConfig, t.MixtralForCausalLM, ATTENTION, head_dim=16, num_local_experts=5,
+                      num_experts_per_tok=2, sliding_window=None),
+    "qwen3_moe": family(t.Qwen3MoeConfig, t.Qwen3MoeForCausalLM, ATTENTION, head_dim=16, num_experts=8, num_experts_per_tok=3,
+                        moe_intermediate_size=24, norm_topk_prob=True),
+    "qwen3_moe_mixed": family(t.Qwen3MoeConfig, t.Qwen3MoeForCausalLM, ATTENTION, num_hidden_layers=3, head_dim=16, num_experts=6,
+                              num_experts_per_tok=2, moe_intermediate_size=40, mlp_only_layers=[1], norm_topk_prob=False),
     "gemma": family(t.GemmaConfig, t.GemmaForCausalLM, **GEMMA),
     "gemma2": family(t.Gemma2Config, t.Gemma2ForCausalLM, **GEMMA, sliding_window=6, query_pre_attn_scalar=16,
                      attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
@@ -72,6 +83,18 @@ def randomise(model, generator):
         p.data = (middle + spread * torch.randn(p.shape, generator=generator)).to(torch.bfloat16).to(torch.float32)
 
 
+# The least difference, over all rows and sparse layers, between the logits of the last expert taken and the first left out.
+def least_margin(model):
+    margins = []
+    def look(module, inputs, outputs):
+        logits = outputs[0].sort(descending=True).values
+        margins.append((logits[:, module.top_k - 1] - logits[:, module.top_k]).min().item())
+    hooks = [m.register_forward_hook(look) for m in model.modules() if type(m).__name__.endswith("TopKRouter")]
+    with torch.no_grad(): logits_of(model)
+    for hook in hooks: hook.remove()
+    return min(margins, default=None)
+
+
 def logits_of(model):
     return [model(torch.tensor([ids])).logits[0] for ids in DOCUMENTS]
 
@@ -88,7 +111,7 @@ def make(name, out):
     cls, config, targets, lora = FAMILIES[name]()
     config._attn_implementation = "eager"
     model = cls(config).float().eval()
-    randomise(model, torch.Generator().manual_seed(7))
+    randomise(model, torch.Generator().manual_seed(SEED.get(name, 7)))
     model.tie_weights()
     folder = os.path.join(out, name)
     shutil.rmtree(folder, ignore_errors=True)
@@ -121,7 +144,7 @@ def make(name, out):
     with open(os.path.join(folder, "expected.json"), "w") as f:
         json.dump({"loss": loss.item()}, f)
     size = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files)
-    print(f"{name}: {size // 1000} kB, loss {loss.item():.4f}")
+    print(f"{name}: {size // 1000} kB, loss {loss.item():.4f}, margin {least_margin(peft)}")
 
 
 def main():

@@ -41,7 +41,8 @@ inline void ByteColumns(const uint8_t* p, Bits* even, Bits* odd) {
 // The largest of 32 absolute values, as bits: a NaN is larger than any.
 inline uint32_t HighestMagnitude(Vec a, Vec b) {
   const __m512i mask = _mm512_set1_epi32(0x7fffffff);
-  return _mm512_reduce_max_epu32(_mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(a), mask), _mm512_and_si512(_mm512_castps_si512(b), mask)));
+  return _mm512_reduce_max_epu32(
+      _mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(a), mask), _mm512_and_si512(_mm512_castps_si512(b), mask)));
 }
 
 // 32 values rounded to int8, to nearest even: eight words in the order of a row, and the sums of both halves.

@@ -12,7 +12,9 @@ inline constexpr bool kSignedBytes = false;
 template <int bits>
 inline constexpr int kCountedBits = 8;
 
-inline Bits BroadcastBits(const uint32_t* p) { return Map<Bits>([&](int) { return *p; }); }
+inline Bits BroadcastBits(const uint32_t* p) {
+  return Map<Bits>([&](int) { return *p; });
+}
 inline void StoreBits(uint32_t* p, const Bits& b) { __builtin_memcpy(p, &b, sizeof b); }
 
 // The sum of products of unsigned codes with signed ones, four to a lane, over the steps 0, 1, ... in this order.

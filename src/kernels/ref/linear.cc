@@ -36,7 +36,7 @@ std::vector<std::vector<double>> Values(const Runtime& rt, const Weight& w) {
   return rows;
 }
 
-// The types of Precision::kInt8.
+// The types of Precision::kInt8, of a first term.
 bool TakesInt8(const Runtime& rt, const Weight& w) {
   return rt.precision == Precision::kInt8 && IsQuantized(w.type) && w.type != DType::kQ2_K && w.type != DType::kQ3_K;
 }
@@ -60,7 +60,7 @@ std::vector<double> QuantisedRow(ConstMatrixView x, int64_t row) {
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
   std::vector<double> sums(static_cast<size_t>(y.rows * y.cols));
   for (const LinearTerm& t : terms) {
-    const bool int8 = TakesInt8(rt, *t.w);
+    const bool int8 = &t == terms.data() && TakesInt8(rt, *t.w);
     const auto w = Values(int8 ? Runtime{rt.pool, rt.isa, Precision::kFp32} : rt, *t.w);
     for (int64_t m = 0; m < y.rows; ++m) {
       const std::vector<double> x = int8 ? QuantisedRow(t.x, m) : std::vector<double>();

@@ -156,12 +156,25 @@ TEST(Why, ThePlantedRowComesFirstInEveryTier) {
   options.answer = "qqzz 77 qqzz";
   options.exact_rows = 1;
   const auto report = Why(*workspace, rt, version, options);
+  WhyOptions same;  // the row's own words: the same hidden states, so that its cosine is 1 and no other's
+  same.messages = Json::array({{{"role", "user"}, {"content", "what is the zebra code"}}});
+  same.answer = options.answer;
+  same.gradients = false;
+  const auto words = Why(*workspace, rt, version, same);
   std::filesystem::current_path(there);
   ASSERT_TRUE(report) << report.error().message;
   ASSERT_EQ(report->rows.size(), 6u);
   EXPECT_EQ(RankBy(report->scores, &RowScore::bm25)[0], 2u);
-  // The tiny model's weights are random: what its hidden states find alike proves nothing, so only that they are compared.
-  for (const auto& score : report->scores) EXPECT_LE(std::abs(score.cosine), 1.0001);
+  ASSERT_TRUE(words) << words.error().message;
+  EXPECT_FALSE(words->has_gradients);
+  EXPECT_EQ(RankBy(words->scores, &RowScore::cosine)[0], 2u);
+  for (const auto& score : words->scores) {
+    if (score.row == 2) {
+      EXPECT_NEAR(score.cosine, 1, 1e-6);
+    } else {
+      EXPECT_LT(score.cosine, 0.999) << score.row;
+    }
+  }
   EXPECT_EQ(RankBy(report->scores, &RowScore::gradient)[0], 2u);
   EXPECT_GT(report->scores[2].gradient, 0);
   ASSERT_TRUE(report->proof);

@@ -119,6 +119,11 @@ class Attribution {
   }
 
   Status Rows() {
+    const std::string method = version_.recipe.is_object() ? version_.recipe.value("method", "sft") : "sft";
+    if (method != "sft") {
+      return BadInput("{}: expected a version that learned rows to imitate, found one that learned preference pairs ({})",
+                      version_.Label(), method);
+    }
     HEW_ASSIGN(auto rows, TrainingRows(workspace_, version_));
     for (auto& row : rows) {
       HEW_ASSIGN(TrainingExample example, Encode(row.object, row.where));

@@ -85,7 +85,7 @@ Result<NamedSuite> OpenSuite(Workspace* workspace, const std::string& word) {
 
 Result<const OpenedModel*> LazyModel::Opened() {
   if (!opened_) {
-    HEW_ASSIGN(auto opened, OpenModel(rt_, name_, {}));
+    HEW_ASSIGN(auto opened, open_ ? open_() : OpenModel(rt_, name_, {}));
     opened_ = std::make_unique<OpenedModel>(std::move(opened));
   }
   return opened_.get();

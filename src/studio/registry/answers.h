@@ -1,6 +1,7 @@
 // Testing versions: suites by name, answers kept as they come, and none asked for twice.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ class LazyModel {
  public:
   LazyModel(const Runtime& rt, std::string name, int64_t context_size = 0)
       : rt_(rt), name_(std::move(name)), context_size_(context_size) {}
+  // Opened by `open` instead of by its name.
+  LazyModel(const Runtime& rt, std::string name, std::function<Result<OpenedModel>()> open)
+      : rt_(rt), name_(std::move(name)), context_size_(0), open_(std::move(open)) {}
   Result<const OpenedModel*> Opened();
   Result<const Engine*> engine();
   const std::string& name() const { return name_; }
@@ -34,6 +38,7 @@ class LazyModel {
   Runtime rt_;
   std::string name_;
   int64_t context_size_;
+  std::function<Result<OpenedModel>()> open_;  // may be empty
   std::unique_ptr<OpenedModel> opened_;
   std::unique_ptr<Engine> engine_;
 };

@@ -14,6 +14,7 @@ class Bisection {
       : workspace_(workspace), rt_(rt), suite_(std::move(suite)), options_(options) {}
 
   Result<CaseResult> Ask(int64_t version) {
+    if (asking) asking(version, static_cast<int64_t>(asked.size()));
     asked.push_back(version);
     const std::string& id = suite_.cases[0].id;
     const std::string digest = suite_.cases[0].Digest(options_.max_tokens), arithmetic = ArithmeticOf(rt_);
@@ -35,6 +36,7 @@ class Bisection {
   }
 
   std::vector<int64_t> asked;
+  std::function<void(int64_t version, int64_t done)> asking;
 
  private:
   Workspace& workspace_;
@@ -71,7 +73,8 @@ void RankRows(const std::string& query, size_t shown, std::vector<DiffRow>* rows
 }  // namespace
 
 Result<BisectReport> Bisect(Workspace& workspace, const Runtime& rt, const std::string& id, const std::string& suite,
-                            int64_t good, int64_t bad, const SuiteOptions& options, size_t shown) {
+                            int64_t good, int64_t bad, const SuiteOptions& options, size_t shown,
+                            const std::function<void(int64_t version, int64_t done, int64_t most)>& asking) {
   HEW_ASSIGN(const auto stored, workspace.registry().FindCase(id, suite));
   if (!stored)
     return BadInput("--case {}: expected a case that some version was asked (hew test), found none called so", id);
@@ -93,6 +96,7 @@ Result<BisectReport> Bisect(Workspace& workspace, const Runtime& rt, const std::
   std::reverse(chain.begin(), chain.end());  // oldest first
 
   Bisection bisection(workspace, rt, std::move(one), options);
+  if (asking) bisection.asking = [&](int64_t v, int64_t done) { asking(v, done, static_cast<int64_t>(chain.size())); };
   HEW_ASSIGN(CaseResult bad_result, bisection.Ask(bad));
   size_t low = 0, high = chain.size() - 1;
   report.good = chain[low], report.bad = bad;

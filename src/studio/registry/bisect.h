@@ -1,6 +1,7 @@
 // The version in which an answer turned, and the rows that may have turned it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@ struct BisectReport {
 
 // Goes back through the parents of `bad` to `good` (-1: as far as they go), asking as few of them as halving needs; it
 // takes the answer to have turned once. Unknown answers are asked for and kept. Error: no version was asked such a
-// case.
+// case. `asking`: before a version is asked, after `done` of at most `most`; may be empty.
 Result<BisectReport> Bisect(Workspace& workspace, const Runtime& rt, const std::string& id, const std::string& suite,
-                            int64_t good, int64_t bad, const SuiteOptions& options, size_t shown);
+                            int64_t good, int64_t bad, const SuiteOptions& options, size_t shown,
+                            const std::function<void(int64_t version, int64_t done, int64_t most)>& asking = {});
 
 }  // namespace hew

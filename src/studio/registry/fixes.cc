@@ -76,6 +76,9 @@ std::string QuestionOf(const Json& row) {
   return "";
 }
 
+// A preference pair: nothing that could be replayed beside rows to imitate.
+bool IsPair(const Json& row) { return row.is_object() && (row.contains("chosen") || row.contains("preferred_output")); }
+
 std::string QuestionOf(const TestCase& test) {
   return test.messages.is_null() ? test.prompt : LastQuestion(test.messages);
 }
@@ -103,9 +106,10 @@ Json TrainingRow(const Fix& fix, const std::string& question) {
   return {{"messages", std::move(messages)}};
 }
 
-Json PreferencePair(const Fix& fix) {
+Json PreferencePair(const Fix& fix, const std::string& question) {
   const auto answer = [](const std::string& text) { return Json::array({{{"role", "assistant"}, {"content", text}}}); };
-  return {{"prompt", fix.messages}, {"chosen", answer(fix.good)}, {"rejected", answer(fix.bad)}};
+  return {
+      {"prompt", WithQuestion(fix.messages, question)}, {"chosen", answer(fix.good)}, {"rejected", answer(fix.bad)}};
 }
 
 Result<int64_t> AddFix(Workspace& workspace, Fix fix) {
@@ -206,7 +210,7 @@ Result<ChatTurn> GetChat(const Workspace& workspace, int64_t id) {
 }
 
 Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::string& tag, double replay,
-                        uint64_t seed, const std::string& folder) {
+                        uint64_t seed, const std::string& folder, const std::string& method) {
   HEW_ASSIGN(const auto fixes, ListFixes(workspace, tag));
   if (fixes.empty()) return BadInput("--tag {}: expected a fix with this tag (hew flag), found none", tag);
   FixPlan plan;
@@ -231,16 +235,21 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
   }
   std::string jsonl;
   const auto write = [&](const Json& row) { jsonl += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; };
+  const bool pairs = method != "sft";
+  const auto learned = [&](const Fix& fix, const std::string& wording) {
+    return pairs ? PreferencePair(fix, wording) : TrainingRow(fix, wording);
+  };
+  plan.settings.method = method;
   for (const auto& fix : fixes) {
     plan.fixes.push_back(fix.id);
-    write(TrainingRow(fix));
+    write(learned(fix, ""));
     plan.new_rows += 1;
     for (const auto& wording : fix.learned) {
       if (tested.contains(Words(wording))) {
         plan.left_out += 1;
         continue;
       }
-      write(TrainingRow(fix, wording));
+      write(learned(fix, wording));
       plan.new_rows += 1;
     }
   }
@@ -248,10 +257,10 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
   std::vector<StoredRow> old;
   std::set<std::string> seen;
   Version ancestor = parent;
-  while (ancestor.kind == VersionKind::kAdapter) {
+  while (!pairs && ancestor.kind == VersionKind::kAdapter) {
     HEW_ASSIGN(auto rows, TrainingRows(workspace, ancestor));
     for (auto& row : rows) {
-      if (seen.insert(row.digest).second) old.push_back(std::move(row));
+      if (!IsPair(row.object) && seen.insert(row.digest).second) old.push_back(std::move(row));
     }
     if (!ancestor.parent) break;
     HEW_ASSIGN(ancestor, workspace.registry().Get(*ancestor.parent));

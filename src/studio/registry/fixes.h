@@ -34,7 +34,7 @@ Result<int64_t> AddFix(Workspace& workspace, Fix fix);
 Result<std::vector<Fix>> ListFixes(const Workspace& workspace, const std::string& tag);  // "": all
 
 Json TrainingRow(const Fix& fix, const std::string& question = "");  // {"messages"}; another wording, if given
-Json PreferencePair(const Fix& fix);                                 // {"prompt", "chosen", "rejected"} of messages
+Json PreferencePair(const Fix& fix, const std::string& question = "");  // {"prompt", "chosen", "rejected"} of messages
 // Tests of every fix: what was asked (must_pass once it is fixed), and its held-out wordings.
 Result<NamedSuite> FixSuite(const Workspace& workspace);
 
@@ -59,9 +59,10 @@ struct FixPlan {
   std::vector<std::string> asked;  // tests whose very question is learned, since it is the one that was flagged
 };
 // Rows of the fixes with `tag` in several wordings, and `replay` times as many of the parent's rows, written to
-// folder/fix-TAG.jsonl. No held-out wording and no other suite's question is among them.
+// folder/fix-TAG.jsonl. No held-out wording and no other suite's question is among them. `method` other than "sft": preference
+// pairs of the fixes instead, and no rows of the parent's, which are no pairs.
 Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::string& tag, double replay,
-                        uint64_t seed, const std::string& folder);
+                        uint64_t seed, const std::string& folder, const std::string& method = "sft");
 Status MarkFixed(Workspace& workspace, const std::vector<int64_t>& fixes, int64_t version);
 
 }  // namespace hew

@@ -89,8 +89,13 @@ class Gate {
   }
 
   Result<std::vector<StoredAnswer>> Answers(LazyModel& model, int64_t version, const NamedSuite& suite) {
-    Say(fmt::format("{}: {}", model.name(), suite.name));
-    HEW_ASSIGN(const SuiteResult result, TestVersion(workspace_, version, suite, model, options_.suite, false));
+    SuiteOptions asking = options_.suite;
+    if (options_.progress) {
+      const std::string what = fmt::format("{}: {}", model.name(), suite.name);
+      const auto all = static_cast<int64_t>(suite.cases.size());
+      asking.on_done = [this, what, all](size_t done) { options_.progress(what, static_cast<int64_t>(done), all); };
+    }
+    HEW_ASSIGN(const SuiteResult result, TestVersion(workspace_, version, suite, model, asking, false));
     if (result.cases.size() < suite.cases.size())
       return tl::unexpected<Error>(Error{ErrorCode::kCancelled, "stopped; the answers so far are kept"});
     return workspace_.registry().Answers(version, suite.name);
@@ -112,7 +117,7 @@ class Gate {
       passed += c.passed;
     }
     line.measured = cases == 0 ? "no fix was made by this version" : fmt::format("{} of {}", passed, cases);
-    line.numbers = {{"passed", passed}, {"cases", cases}};
+    line.numbers = {{"passed", passed}, {"cases", cases}, {"bound", options_.rules.fixed_least}};
     if (cases > 0)
       line.verdict = static_cast<double>(passed) >= options_.rules.fixed_least * static_cast<double>(cases)
                          ? Verdict::kPass
@@ -131,7 +136,7 @@ class Gate {
     }
     line.rule = fmt::format("at most {:g} broken", options_.rules.broken_promises_most);
     line.measured = fmt::format("{} of {} must-pass cases broken", broken, promises);
-    line.numbers = {{"broken", broken}, {"promises", promises}};
+    line.numbers = {{"broken", broken}, {"promises", promises}, {"bound", options_.rules.broken_promises_most}};
     line.verdict = promises == 0                                                        ? Verdict::kNotAsked
                    : static_cast<double>(broken) <= options_.rules.broken_promises_most ? Verdict::kPass
                                                                                         : Verdict::kFail;
@@ -146,7 +151,10 @@ class Gate {
     line.measured = fmt::format("{} broken, {} fixed of {} ({:.1f}% turned to the worse)", diff.broken, diff.fixed,
                                 diff.cases.size(), 100 * static_cast<double>(diff.broken) / n);
     line.rule = fmt::format("at most {:g}% turned", 100 * options_.rules.base_turned_most);
-    line.numbers = {{"broken", diff.broken}, {"fixed", diff.fixed}, {"cases", diff.cases.size()}};
+    line.numbers = {{"broken", diff.broken},
+                    {"fixed", diff.fixed},
+                    {"cases", diff.cases.size()},
+                    {"bound", options_.rules.base_turned_most}};
     line.verdict =
         static_cast<double>(diff.broken) / n <= options_.rules.base_turned_most ? Verdict::kPass : Verdict::kFail;
     base_lines_.push_back(std::move(line));
@@ -170,13 +178,14 @@ class Gate {
     line.numbers = {{"ratio", drift.ratio()},
                     {"before", drift.before_perplexity},
                     {"after", drift.after_perplexity},
-                    {"tokens", drift.tokens}};
+                    {"tokens", drift.tokens},
+                    {"bound", options_.rules.perplexity_ratio_most}};
     line.verdict = drift.ratio() <= options_.rules.perplexity_ratio_most ? Verdict::kPass : Verdict::kFail;
     report_.lines.push_back(line);
     line.question = GateQuestion::kDrift;
     line.measured = fmt::format("{:.4f} nats a token", drift.kl);
     line.rule = fmt::format("at most {:g}", options_.rules.kl_most);
-    line.numbers = {{"kl", drift.kl}};
+    line.numbers = {{"kl", drift.kl}, {"bound", options_.rules.kl_most}};
     line.verdict = drift.kl <= options_.rules.kl_most ? Verdict::kPass : Verdict::kFail;
     report_.lines.push_back(std::move(line));
     return {};
@@ -193,14 +202,16 @@ class Gate {
       ratio = std::max(ratio, SpeedRatio(*before, *after));
     line.measured = fmt::format("{:+.1f}% tokens per second", 100 * (ratio - 1));
     line.rule = fmt::format("above {:+.0f}%", -100 * options_.rules.slower_most);
-    line.numbers = {{"ratio", ratio}};
+    line.numbers = {{"ratio", ratio}, {"bound", 1 - options_.rules.slower_most}};
     line.verdict = ratio >= 1 - options_.rules.slower_most ? Verdict::kPass : Verdict::kFail;
     report_.lines.push_back(line);
     line.question = GateQuestion::kMemory;
     const double larger = static_cast<double>(MemoryBytes(*after)) / static_cast<double>(MemoryBytes(*before)) - 1;
     line.measured = fmt::format("{:+.1f}% memory", 100 * larger);
     line.rule = fmt::format("at most {:+.0f}%", 100 * options_.rules.larger_most);
-    line.numbers = {{"before_bytes", MemoryBytes(*before)}, {"after_bytes", MemoryBytes(*after)}};
+    line.numbers = {{"before_bytes", MemoryBytes(*before)},
+                    {"after_bytes", MemoryBytes(*after)},
+                    {"bound", 1 + options_.rules.larger_most}};
     line.verdict = larger <= options_.rules.larger_most ? Verdict::kPass : Verdict::kFail;
     report_.lines.push_back(std::move(line));
     return {};
@@ -259,7 +270,8 @@ GateLine JudgeSuite(const AnswerDiff& diff, const std::string& suite, double wor
                   {"cases", n},
                   {"difference", difference},
                   {"interval", {interval.low, interval.high}},
-                  {"mcnemar_p", p}};
+                  {"mcnemar_p", p},
+                  {"bound", margin}};
   std::vector<double> before, after;  // where a score was kept, how it moved
   for (const auto& c : diff.cases) {
     if (c.before_score && c.after_score) before.push_back(*c.before_score), after.push_back(*c.after_score);

@@ -23,7 +23,7 @@ struct GateLine {
   std::string measured;       // "2 fixed, 5 broken of 105: -2.9 points (95% interval -8.1 to 2.0), McNemar p 0.45"
   std::string rule;           // "above -1 point"
   int64_t cases_missing = 0;  // until an inconclusive line could tell
-  Json numbers;
+  Json numbers;               // what was measured, and the rule's "bound"
 };
 
 struct GateReport {
@@ -38,8 +38,9 @@ inline constexpr const char* kParaphraseTag = "paraphrase";  // of those held ou
 struct GateOptions {
   ReleaseRules rules;
   SuiteOptions suite;
-  bool measure_cost = true;                     // speed and memory
-  std::function<void(const std::string&)> say;  // what is being done; may be empty
+  bool measure_cost = true;                                                          // speed and memory
+  std::function<void(const std::string&)> say;                                       // what is being done; may be empty
+  std::function<void(const std::string& what, int64_t done, int64_t all)> progress;  // of asking; may be empty
 };
 // Asks both versions what they have not been asked yet.
 Result<GateReport> RunGate(Workspace& workspace, const Runtime& rt, int64_t before, int64_t after,

@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <sstream>
 
 #include "base/test_folder.h"
 #include "studio/export_test_support.h"
 #include "studio/registry/bisect.h"
 #include "studio/registry/fixes.h"
 #include "studio/registry/record.h"
+#include "train/data_format.h"
 
 namespace hew {
 namespace {
@@ -168,6 +170,39 @@ TEST_F(FixTest, NoTestLeaksIntoTraining) {
   }
   EXPECT_THAT(learned, testing::Not(HasSubstr(wording)));
   EXPECT_THAT(learned, testing::AllOf(HasSubstr("How large is it?"), HasSubstr("kept 1"), HasSubstr("kept 2")));
+}
+
+TEST_F(FixTest, PairsAreLearnedAloneAndNotReplayed) {
+  ASSERT_TRUE(AddFix(*workspace_, Wrong("What is the colour?", "Blue.")));
+  const Fix fix = (*ListFixes(*workspace_, "t"))[0];
+  Version parent;
+  parent.made_by = "tune", parent.parent = kBaseVersion, parent.base = workspace_->registry().Get(0)->base;
+  parent.data = {*StoreData(*workspace_, "data",
+                            folder_.Put("old.jsonl", TrainingRow(fix, "kept").dump() + "\n" +
+                                                         PreferencePair(fix, "an old pair").dump() + "\n"))};
+  const int64_t id = *workspace_->registry().Add(parent);
+  const Version version = *workspace_->registry().Get(id);
+  const auto pairs = PlanFix(*workspace_, version, "t", 2, 5, folder_.path(), "dpo");
+  ASSERT_TRUE(pairs) << pairs.error().message;
+  EXPECT_EQ(pairs->settings.method, "dpo");
+  EXPECT_EQ(pairs->replayed_rows, 0);
+  EXPECT_EQ(pairs->new_rows, 1 + static_cast<int64_t>(fix.learned.size()));
+  std::istringstream lines(*ReadFile(pairs->settings.data[0]));
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(Json::parse(line), PreferencePair(fix));
+  while (std::getline(lines, line)) {
+    DataRow row;
+    row.object = Json::parse(line);
+    const auto pair = NormalisePreference(row);
+    ASSERT_TRUE(pair) << pair.error().message;
+    EXPECT_EQ(pair->rejected.messages.back()["content"], "a wrong answer");
+  }
+  const auto rows = PlanFix(*workspace_, version, "t", 2, 5, folder_.path());
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(rows->replayed_rows, 1);
+  EXPECT_THAT(*ReadFile(rows->settings.data[0]),
+              testing::AllOf(HasSubstr("kept"), testing::Not(HasSubstr("an old pair"))));
 }
 
 TEST_F(FixTest, TheGateAsksBothVersionsAndBisectFindsTheTurn) {

@@ -140,6 +140,12 @@ Result<RebuildReport> Rebuild(const Workspace& workspace, const Runtime& rt, con
                               const std::atomic<bool>* cancelled) {
   if (version.kind == VersionKind::kBase)
     return BadInput("{}: expected a version made here, found the base itself", version.Label());
+  if (version.made_by == "pretrain") {
+    return BadInput(
+        "{}: expected a tuned or merged version, found a pretrained one, whose text is not kept: "
+        "hew pretrain --recipe with its hew_recipe.toml makes it again",
+        version.Label());
+  }
   RebuildReport report;
   for (const auto& input : version.data) {
     if (const auto whole = workspace.objects().Check(input.digest); !whole) {

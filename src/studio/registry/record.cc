@@ -1,11 +1,13 @@
 #include "studio/registry/record.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/digest.h"
 #include "base/version.h"
 #include "studio/open_model.h"
 #include "train/data_file.h"
+#include "train/snapshots.h"
 #include "train/tune.h"
 
 namespace hew {
@@ -29,6 +31,17 @@ Result<std::vector<VersionFile>> StoreFiles(const Workspace& workspace, const st
     files.push_back({name, std::move(digest)});
   }
   return files;
+}
+
+// Names of the regular files of a folder, sorted.
+std::vector<std::string> FilesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (at->is_regular_file(error)) names.push_back(at->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace
@@ -135,6 +148,55 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
   return workspace.registry().Add(version);
 }
 
+Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const PretrainRecord& record) {
+  Version version;
+  version.kind = VersionKind::kModel;
+  version.name = record.name;
+  version.made_by = "pretrain";
+  version.parent = record.parent;
+  if (record.parent) {
+    HEW_ASSIGN(const Version parent, workspace.registry().Get(*record.parent));
+    version.base = parent.base;
+  } else if (!record.settings.base.empty()) {
+    HEW_ASSIGN(version.base, workspace.RegisterBase(record.settings.base));
+  }
+  HEW_RETURN_IF_ERROR(SetProgram(&version, rt));
+  HEW_ASSIGN(const std::string run_text, ReadFile(record.folder + "/" + kRunFile));
+  HEW_ASSIGN(const Json run, ParseJson(run_text, record.folder + "/" + kRunFile));
+  version.metrics = run.value("report", Json());
+  version.recipe = SettingsToJson(record.settings);
+  version.recipe.erase("out");
+  Json digests = Json::object();
+  for (const auto* files : {&record.settings.data, &record.settings.eval_data}) {
+    for (const auto& path : *files) {
+      HEW_ASSIGN(digests[path], Sha256OfFile(path));
+    }
+  }
+  version.recipe["data_sha256"] = digests;
+  HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));
+  HEW_ASSIGN(version.files, StoreFiles(workspace, record.folder, FilesIn(record.folder)));
+  return workspace.registry().Add(version);
+}
+
+std::string SnapshotsOf(const Workspace& workspace, const Version& version) {
+  return workspace.Path("snapshots/" + version.Label());
+}
+
+Status KeepSnapshots(const Workspace& workspace, const Version& version, const std::string& folder) {
+  std::error_code error;
+  if (!fs::exists(folder + "/" + kSnapshotsFolder, error)) return {};
+  const std::string kept = SnapshotsOf(workspace, version);
+  HEW_RETURN_IF_ERROR(MakeFolder(kept));
+  const auto copy = fs::copy_options::overwrite_existing;
+  for (const char* name : {kMetricsFile, kRecipeFile, "samples.jsonl"}) {
+    if (fs::exists(folder + "/" + name, error)) fs::copy_file(folder + "/" + name, kept + "/" + name, copy, error);
+    if (error) return EnvironmentError("{}/{}: cannot write: {}", kept, name, error.message());
+  }
+  fs::rename(folder + "/" + kSnapshotsFolder, kept + "/" + kSnapshotsFolder, error);
+  if (error) return EnvironmentError("{}: cannot move to {}: {}", folder, kept, error.message());
+  return {};
+}
+
 Result<int64_t> RecordMerge(Workspace& workspace, const Runtime& rt, const MergeRecord& record) {
   Version version;
   version.kind = VersionKind::kModel;
@@ -144,7 +206,10 @@ Result<int64_t> RecordMerge(Workspace& workspace, const Runtime& rt, const Merge
   HEW_ASSIGN(version.base, workspace.RegisterBase(record.base));
   HEW_RETURN_IF_ERROR(SetProgram(&version, rt));
   version.metrics = record.metrics;
-  version.recipe = {{"base", record.base}, {"type", record.type}, {"max_shard_bytes", record.max_shard_bytes}, {"adapters", Json::array()}};
+  version.recipe = {{"base", record.base},
+                    {"type", record.type},
+                    {"max_shard_bytes", record.max_shard_bytes},
+                    {"adapters", Json::array()}};
   HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));
   for (const auto& spec : record.adapters) {
     HEW_ASSIGN(const auto parsed, ParseAdapterSpec(spec));
@@ -171,12 +236,7 @@ Result<int64_t> RecordMerge(Workspace& workspace, const Runtime& rt, const Merge
     version.files.push_back({"model.gguf", std::move(digest)});
     return workspace.registry().Add(version);
   }
-  std::vector<std::string> names;
-  for (fs::directory_iterator at(record.path, error), end; !error && at != end; at.increment(error)) {
-    if (at->is_regular_file(error)) names.push_back(at->path().filename().string());
-  }
-  std::sort(names.begin(), names.end());
-  HEW_ASSIGN(version.files, StoreFiles(workspace, record.path, names));
+  HEW_ASSIGN(version.files, StoreFiles(workspace, record.path, FilesIn(record.path)));
   return workspace.registry().Add(version);
 }
 

@@ -44,6 +44,21 @@ struct TuneRecord {
 // The number of the new version.
 Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRecord& record);
 
+struct PretrainRecord {
+  TuneSettings settings;  // as trained
+  std::string name;
+  std::optional<int64_t> parent;  // the version that settings.base is, if it is one
+  std::string folder;             // with what Pretrain left
+};
+// A model of its own. Its text is not kept, only its digests: it may be far larger than the model.
+Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const PretrainRecord& record);
+
+// Where the states that a run kept on the way (train/snapshots.h) stay once its own folder is gone: beside what hew
+// watch needs of them. gc leaves them alone; they may be removed.
+std::string SnapshotsOf(const Workspace& workspace, const Version& version);
+// Moves those of the run in `folder` there, if it has some.
+Status KeepSnapshots(const Workspace& workspace, const Version& version, const std::string& folder);
+
 struct MergeRecord {
   std::string base;                   // path
   std::vector<std::string> adapters;  // "PATH" or "PATH=SCALE", versions already resolved

@@ -1,0 +1,40 @@
+# hew_page(TARGET): bundles web/ and puts it into TARGET, read by nothing at run time: PageFiles() of http/page_files.h.
+# Needs Debian's esbuild, node-react, node-react-dom and node-chart.js (tools/install_packages).
+function(hew_page target)
+  find_program(HEW_ESBUILD esbuild)
+  if(NOT HEW_ESBUILD)
+    message(FATAL_ERROR "esbuild: expected it to bundle the page, found none; tools/install_packages installs it")
+  endif()
+  set(web ${PROJECT_SOURCE_DIR}/web)
+  set(dist ${CMAKE_BINARY_DIR}/page)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${web}/src/*)
+  set(files ${dist}/index.html ${dist}/page.js ${dist}/page.css ${dist}/icon.svg)
+  add_custom_command(OUTPUT ${files} DEPENDS ${sources} ${web}/build.sh VERBATIM COMMENT "Bundling the page"
+                     COMMAND ${CMAKE_COMMAND} -E env ESBUILD=${HEW_ESBUILD} ${web}/build.sh ${dist})
+
+  set(text "// Written by cmake/hew_page.cmake.\n#include \"http/page_files.h\"\n\n")
+  set(table "")
+  set(types "html;text/html\\; charset=utf-8;js;text/javascript\\; charset=utf-8;css;text/css\\; charset=utf-8;svg;image/svg+xml")
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME)
+    get_filename_component(ending ${file} LAST_EXT)
+    string(SUBSTRING ${ending} 1 -1 ending)
+    string(MAKE_C_IDENTIFIER ${name} symbol)
+    list(FIND types ${ending} at)
+    math(EXPR at "${at} + 1")
+    list(GET types ${at} type)
+    set(path /page/${name})
+    if(name STREQUAL index.html)
+      set(path /)
+    endif()
+    string(APPEND text "asm(\".pushsection .rodata\\n.global hew_page_${symbol}\\nhew_page_${symbol}:\\n.incbin \\\"${file}\\\"\\n"
+                       ".global hew_page_${symbol}_end\\nhew_page_${symbol}_end:\\n.popsection\");\n"
+                       "extern \"C\" const char hew_page_${symbol}[], hew_page_${symbol}_end[];\n")
+    string(APPEND table "      {\"${path}\", \"${type}\", {hew_page_${symbol}, static_cast<size_t>(hew_page_${symbol}_end - hew_page_${symbol})}},\n")
+  endforeach()
+  string(APPEND text "\nnamespace hew {\n\nstd::span<const PageFile> PageFiles() {\n  static const PageFile files[] = {\n${table}  };\n"
+                     "  return files;\n}\n\n}  // namespace hew\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/page_files_data.cc CONTENT "${text}" @ONLY)
+  set_source_files_properties(${CMAKE_BINARY_DIR}/page_files_data.cc PROPERTIES OBJECT_DEPENDS "${files}")
+  target_sources(${target} PRIVATE ${CMAKE_BINARY_DIR}/page_files_data.cc)
+endfunction()
