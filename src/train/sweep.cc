@@ -27,6 +27,10 @@ std::string ValuesText(const Json& values) {
   return text;
 }
 
+double NumberIn(const Json& object, const char* key) {
+  return object.contains(key) && object[key].is_number() ? object[key].get<double>() : 0;
+}
+
 class SweepRun {
  public:
   SweepRun(const Runtime& rt, const TuneRequest& request, const Sweep& sweep)
@@ -112,7 +116,7 @@ class SweepRun {
     if (!fits)
       return BadInput("{}: expected the sweep that is resumed, over the same model and data, found another", path);
     json_["candidates"] = earlier["candidates"];
-    earlier_seconds_ = earlier.value("seconds", 0.0);
+    earlier_seconds_ = NumberIn(earlier, "seconds");
     return {};
   }
 
@@ -221,6 +225,9 @@ class SweepRun {
     }
     HEW_ASSIGN(const std::string text, ReadFile(from + "/" + kRunFile, 16 << 20));
     HEW_ASSIGN(Json run, ParseJson(text, from + "/" + kRunFile));
+    if (!run.is_object() || !run.contains("report") || !run["report"].is_object()) {
+      return BadInput("{}/{}: report: expected what came of the run, found nothing", from, kRunFile);
+    }
     run["settings"] = SettingsToJson(report.settings);
     run["report"]["adapter"] = to, run["report"]["seconds"] = json_["seconds"];
     run["sweep"] = json_;
@@ -239,16 +246,17 @@ class SweepRun {
   // What hew_run.json says of a finished run; it may be of an earlier process.
   TuneReport ReportOf(const Json& run) const {
     TuneReport report;
-    report.steps = run.value("steps", int64_t{0}), report.best_step = run.value("best_step", int64_t{0});
-    report.train_loss = run.value("train_loss", 0.0);
+    const auto whole = [&](const char* key) { return static_cast<int64_t>(NumberIn(run, key)); };
+    report.steps = whole("steps"), report.best_step = whole("best_step");
+    report.train_loss = NumberIn(run, "train_loss");
     if (run.contains("eval_loss") && run["eval_loss"].is_number()) report.eval_loss = run["eval_loss"].get<double>();
-    report.stopped_early = run.value("stopped_early", false);
-    report.useful_tokens = run.value("useful_tokens", int64_t{0}),
-    report.learned_tokens = run.value("learned_tokens", int64_t{0});
-    report.train_seconds = run.value("train_seconds", 0.0), report.eval_seconds = run.value("eval_seconds", 0.0);
-    report.tokens_per_s = run.value("tokens_per_s", 0.0), report.seconds = json_["seconds"].get<double>();
-    report.peak_rss_bytes = run.value("peak_rss_bytes", uint64_t{0});
-    report.trainable_parameters = run.value("trainable_parameters", int64_t{0});
+    report.stopped_early = run.contains("stopped_early") && run["stopped_early"] == true;
+    report.useful_tokens = whole("useful_tokens"), report.learned_tokens = whole("learned_tokens");
+    report.train_seconds = NumberIn(run, "train_seconds"), report.eval_seconds = NumberIn(run, "eval_seconds");
+    report.tokens_per_s = NumberIn(run, "tokens_per_s"), report.seconds = json_["seconds"].get<double>();
+    report.peak_rss_bytes = static_cast<uint64_t>(whole("peak_rss_bytes"));
+    report.planned_bytes = static_cast<uint64_t>(whole("planned_bytes"));
+    report.trainable_parameters = whole("trainable_parameters");
     report.data = inputs_.train.counts;
     report.eval_rows = inputs_.eval.rows(), report.eval_rows_in_training = inputs_.overlap.rows;
     return report;
