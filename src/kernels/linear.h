@@ -1,7 +1,8 @@
 // Products with weights: the forward pass, the gradient of its input, and the gradient of a trainable weight.
 //
 // Numeric mode (Runtime::bf16()): inputs and weights rounded to bf16, products summed in fp32 in increasing order of the
-// contracted index, one accumulator per output, operand after operand; otherwise all in fp32 in the same order. A row's
+// contracted index, one accumulator per output, operand after operand; otherwise all in fp32 in the same order. With
+// Precision::kInt8 Linear's first term, if its weight has whole codes, is a product of int8 (kernels/cpu/linear_int8.h). A row's
 // result has the same bits alone or among others, and for any number of threads.
 #pragma once
 
