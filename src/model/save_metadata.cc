@@ -33,7 +33,9 @@ Result<Json> ConfigOfGguf(const Model& base, const GgufMetadata& metadata) {
   for (const auto& [key, name] : {std::pair{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                                   {"tokenizer.ggml.eos_token_id", "eos_token_id"},
                                   {"tokenizer.ggml.padding_token_id", "pad_token_id"}}) {
-    if (const auto id = metadata.GetInt(key)) json[name] = *id;
+    // Said even where there is none: the classes' own defaults may lie outside of the vocabulary.
+    const auto id = metadata.GetInt(key);
+    json[name] = id ? Json(*id) : Json(nullptr);
   }
   return json;
 }

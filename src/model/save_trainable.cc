@@ -70,6 +70,7 @@ Status SaveTrainable(const TrainableModel& trainable, DType type, const std::map
                      const std::string& folder) {
   HEW_ASSIGN(Json config, ConfigToJson(trainable.model().config));
   config["torch_dtype"] = TorchName(type);
+  for (const char* name : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[name] = nullptr;  // no class's defaults
   for (const auto& [name, id] : token_ids) config[name] = id;
   std::vector<SafetensorsSource> sources;
   for (const StoredTensor& stored : TensorsOf(trainable.model().config))
