@@ -60,7 +60,7 @@ Result<int> RunTour(CommandContext& context, const TourOptions& options) {
   if (options.step < 1 || options.step > count)
     return BadInput("--step: expected 1 to {}, found {}", count, options.step);
   HEW_ASSIGN(const std::string model, FindTourModel(context, options.model));
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(const JinjaClock now, context.Now());
   const bool korean = std::string_view(context.In({"en", "ko"})) == "ko";
   HEW_ASSIGN(const auto tour, Tour::Open(rt, model, korean ? TourLanguage::kKorean : TourLanguage::kEnglish, now));

@@ -64,7 +64,7 @@ Result<int> RunWhyWord(CommandContext& context, const WhyWordOptions& options) {
   if (!options.system.empty() && options.message.empty())
     return BadInput("--system: expected -m beside it, found none");
   if (options.max_tokens < 1) return BadInput("--max-tokens: expected 1 or more, found {}", options.max_tokens);
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
   HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));

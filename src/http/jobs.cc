@@ -9,7 +9,9 @@ namespace hew {
 namespace {
 
 constexpr size_t kJobsKept = 50;
-constexpr size_t kEventsKept = 4000;  // of one job; of steps and progress, every second one goes when there are more
+// Of one job; of steps and progress, every second one goes when there are more. Told at once to whoever comes late, they
+// stay below what a connection may have waiting (256 KB).
+constexpr size_t kEventsKept = 1000;
 
 bool Droppable(const Json& event) {
   const auto type = event.find("type");

@@ -39,14 +39,27 @@ Api<int64_t> QueryInteger(const HttpRequest& request, const std::string& name, i
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end != text.data() + text.size() || number < least || number > most)
-    return BadField(
-        name, fmt::format("{}: expected a whole number from {} to {}, found '{}'", name, least, most, Shown(text)));
+    return BadField(name, fmt::format("expected a whole number from {} to {}, found '{}'", least, most, Shown(text)));
   return number;
 }
 
 std::string QueryText(const HttpRequest& request, const std::string& name) {
   const auto found = request.query.find(name);
   return found == request.query.end() ? "" : found->second;
+}
+
+uint64_t ModelFileBytes(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) {
+    const auto size = fs::file_size(path, ignored);
+    return ignored ? 0 : size;
+  }
+  uint64_t total = 0;
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    if (entry.path().extension() == ".safetensors") total += entry.file_size(ignored);
+  }
+  return total;
 }
 
 Api<Workspace> PageContext::OpenWorkspace() const {

@@ -60,6 +60,8 @@ HttpHandler OnPage(std::shared_ptr<PageContext> context, PageHandler handler);
 // A whole number of the query. Errors: 400 that names it.
 Api<int64_t> QueryInteger(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t least,
                           int64_t most);
+// Of a model's file, or of the weights in its folder.
+uint64_t ModelFileBytes(const std::string& path);
 std::string QueryText(const HttpRequest& request, const std::string& name);
 
 template <typename T>

@@ -9,21 +9,20 @@ namespace {
 Api<Json> ReadMessages(Fields& fields) {
   const Json* array = fields.Array("messages", 1, 1000);
   if (auto status = fields.status(); !status) return tl::unexpected(status.error());
-  if (!array) return BadField("messages", "messages: expected what was asked, found nothing");
+  if (!array) return BadField("messages", "expected what was asked, found nothing");
   Json messages = Json::array();
   for (size_t i = 0; i < array->size(); ++i) {
     const Json& message = (*array)[i];
     const std::string path = fmt::format("messages[{}]", i);
-    if (!message.is_object())
-      return BadField(path, fmt::format("{}: expected an object, found {}", path, Found(message)));
+    if (!message.is_object()) return BadField(path, fmt::format("expected an object, found {}", Found(message)));
     Fields one(message, path);
     const std::string role = one.OneOf("role", "", {"system", "user", "assistant"}), content = one.Text("content");
-    if (role.empty()) one.Fail("role", path + ".role: expected system, user or assistant, found nothing");
+    if (role.empty()) one.Fail("role", "expected system, user or assistant, found nothing");
     if (auto status = one.status(); !status) return tl::unexpected(status.error());
     messages.push_back({{"role", role}, {"content", content}});
   }
   if (messages.back()["role"] != "user")
-    return BadField("messages", "messages: expected a user's message at the end, found another's");
+    return BadField("messages", "expected a user's message at the end, found another's");
   return messages;
 }
 
@@ -35,6 +34,8 @@ ApiStatus PostFlag(PageContext& context, const HttpRequest& request, const std::
   fix.bad = fields.Text("bad");
   fix.good = fields.Text("good");
   fix.tag = fields.Text("tag", "fix");
+  if (fix.good.empty()) fields.Fail("good", "expected the right answer, found nothing");
+  if (fix.tag.empty()) fields.Fail("tag", "expected a word, found nothing");
   API_ASSIGN(fix.messages, ReadMessages(fields));
   if (auto status = fields.status(); !status) return status;
   API_ASSIGN(Workspace workspace, context.OpenWorkspace());

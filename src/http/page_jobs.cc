@@ -113,7 +113,7 @@ struct PlannedJob {
 Api<Version> TrainableParent(PageContext& context, const Workspace& workspace, const std::string& name) {
   API_ASSIGN(Version parent, context.FindVersion(workspace, name, "parent"));
   if (parent.kind == VersionKind::kModel || parent.base != context.models.base_digest())
-    return BadField("parent", fmt::format("parent: expected a version on the model that is served, found {}", name));
+    return BadField("parent", fmt::format("expected a version on the model that is served, found {}", name));
   return parent;
 }
 
@@ -130,7 +130,7 @@ Api<PlannedJob> PlanTune(PageContext& context, const Workspace& workspace, Field
   settings.snapshots = kSnapshots;
   if (auto status = fields.status(); !status) return tl::unexpected(status.error());
   tune->data = context.Data(data);
-  if (!tune->data) return BadField("data", "data: expected a file that was dropped lately, found none");
+  if (!tune->data) return BadField("data", "expected a file that was dropped lately, found none");
   settings.data = {tune->data->path};
   if (!parent.empty()) {
     API_ASSIGN(tune->request.parent, TrainableParent(context, workspace, parent));
@@ -160,7 +160,7 @@ Api<PlannedJob> PlanTest(PageContext& context, const Workspace& workspace, Field
   API_ASSIGN(const auto known, OrError(workspace.registry().Suites()));
   bool found = suite == kFixSuite;
   for (const auto& s : known) found = found || s.name == suite;
-  if (!found) return BadField("suite", "suite: expected one that this workspace has seen (hew test), found another");
+  if (!found) return BadField("suite", "expected one that this workspace has seen (hew test), found another");
   return PlannedJob{version.Label() + ", " + suite, "",
                     [&context, version, suite](Job& job) { return RunTestJob(context, version, suite, job); }};
 }
@@ -170,7 +170,7 @@ ApiStatus PostJob(PageContext& context, const HttpRequest& request, const std::s
   Fields fields(body);
   const std::string kind = fields.OneOf("kind", "", {"tune", "fix", "test"});
   if (auto status = fields.status(); !status) return status;
-  if (kind.empty()) return BadField("kind", "kind: expected tune, fix or test, found nothing");
+  if (kind.empty()) return BadField("kind", "expected tune, fix or test, found nothing");
   API_ASSIGN(const Workspace workspace, context.OpenWorkspace());
   API_ASSIGN(PlannedJob planned, kind == "tune"  ? PlanTune(context, workspace, fields)
                                  : kind == "fix" ? PlanFixJob(context, workspace, fields)

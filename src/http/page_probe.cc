@@ -33,11 +33,11 @@ ApiStatus PostTokens(PageContext& context, const HttpRequest& request, const std
   Fields fields(body);
   const Json* texts = fields.Array("texts", 1, kMostTexts);
   if (auto status = fields.status(); !status) return status;
-  if (!texts) return BadField("texts", "texts: expected a list of texts, found nothing");
+  if (!texts) return BadField("texts", "expected a list of texts, found nothing");
   const Tokenizer& tokenizer = *context.models.base().tokenizer;
   Json list = Json::array();
   for (const auto& text : *texts) {
-    if (!text.is_string()) return BadField("texts", fmt::format("texts: expected texts, found {}", Found(text)));
+    if (!text.is_string()) return BadField("texts", fmt::format("expected texts, found {}", Found(text)));
     const auto ids = tokenizer.Encode(text.get_ref<const std::string&>());
     Json tokens = Json::array();
     for (const int32_t id : ids) tokens.push_back(tokenizer.TokenBytes(id, true));
@@ -92,7 +92,7 @@ ApiStatus GetAnatomy(PageContext& context, const HttpRequest& request, const std
   const Model& model = *context.models.base().model;
   Json json = {{"parameters", model.parameter_count()},
                {"parameters_by_module", ModulesOf(model)},
-               {"file_bytes", model.memory_bytes()},
+               {"file_bytes", ModelFileBytes(context.models.base().path)},
                {"layers", model.config.num_hidden_layers},
                {"hidden_size", model.config.hidden_size},
                {"vocab_size", model.config.vocab_size},

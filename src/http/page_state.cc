@@ -1,25 +1,9 @@
 // GET /api/state: what the page shows before anything is asked.
-#include <filesystem>
-
 #include "base/version.h"
 #include "http/page_context.h"
 
 namespace hew {
 namespace {
-
-uint64_t BytesAt(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) {
-    const auto size = fs::file_size(path, ignored);
-    return ignored ? 0 : size;
-  }
-  uint64_t total = 0;
-  for (const auto& entry : fs::directory_iterator(path, ignored)) {
-    if (entry.path().extension() == ".safetensors") total += entry.file_size(ignored);
-  }
-  return total;
-}
 
 ApiStatus GetState(PageContext& context, const HttpRequest&, const std::shared_ptr<HttpReply>& reply) {
   const OpenedModel& base = context.models.base();
@@ -30,7 +14,7 @@ ApiStatus GetState(PageContext& context, const HttpRequest&, const std::shared_p
                 {"model", context.models.base_id()},
                 {"architecture", config.architecture},
                 {"parameters", base.model->parameter_count()},
-                {"file_bytes", BytesAt(base.path)},
+                {"file_bytes", ModelFileBytes(base.path)},
                 {"layers", config.num_hidden_layers},
                 {"vocab_size", config.vocab_size},
                 {"context", context.models.context_size()},

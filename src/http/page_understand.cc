@@ -44,7 +44,7 @@ ApiStatus PostWhyWord(PageContext& context, const HttpRequest& request, const st
   const Tokenizer& tokenizer = *context.models.base().tokenizer;
   if (auto status = context.api.CheckPrompt(PromptIds(tokenizer, text), why.max_tokens, "text"); !status) return status;
   if (WordsOf(text).size() > 200)
-    return BadField("text", fmt::format("text: expected at most 200 words, found {}", WordsOf(text).size()));
+    return BadField("text", fmt::format("expected at most 200 words, found {}", WordsOf(text).size()));
   why.texts = {{"prompt", text}};
   why.prompt = [&](const std::vector<std::string>& texts) -> Result<std::vector<int32_t>> {
     return PromptIds(tokenizer, texts[0]);
@@ -65,14 +65,41 @@ ApiStatus ReadPrompts(PageContext& context, Fields& fields, int64_t k, Options* 
   options->k = fields.Integer("k", k, 1, 50);
   options->max_tokens = fields.Integer("max_tokens", 0, 0, kMostAnswer);
   if (auto status = fields.status(); !status) return status;
-  if (text.empty()) return BadField("text", "text: expected one to ask, found none");
+  if (text.empty()) return BadField("text", "expected one to ask, found none");
   if (options->chat && !context.models.base().chat_template)
-    return BadField("chat", "chat: expected a model with a chat template, found none");
+    return BadField("chat", "expected a model with a chat template, found none");
   const auto ids = PromptIds(*context.models.base().tokenizer, text);
   if (auto status = context.api.CheckPrompt(ids, options->max_tokens + 256, "text"); !status) return status;
   options->prompts = {text};
   API_ASSIGN(options->now, OrError(context.models.Now()));
   return {};
+}
+
+// The same adapter once more: what is compared has adapters of its own.
+std::unique_ptr<LoraAdapter> Copied(const Runtime& rt, const Model& base, const LoraAdapter& from) {
+  auto copy = std::make_unique<LoraAdapter>();
+  copy->config = from.config;
+  copy->parameters = from.parameters;
+  copy->user_scale = from.user_scale;
+  for (const auto& m : from.modules) {
+    LoraModule module;
+    module.layer = m.layer, module.projection = m.projection;
+    module.rank = m.rank, module.in = m.in, module.out = m.out, module.scale = m.scale;
+    module.a_offset = m.a_offset, module.b_offset = m.b_offset, module.magnitude_offset = m.magnitude_offset;
+    copy->modules.push_back(std::move(module));
+  }
+  copy->Pack(rt, base);
+  return copy;
+}
+
+OpenedModel SideOf(const Runtime& rt, const OpenedModel& base, const ServedModel& served, const std::string& name) {
+  OpenedModel side;
+  side.path = name;
+  side.model = base.model;
+  side.tokenizer = base.tokenizer;
+  side.chat_template = base.chat_template;
+  for (const auto& adapter : served.adapters) side.adapters.push_back(Copied(rt, *base.model, *adapter));
+  return side;
 }
 
 ApiStatus PostDiffModel(PageContext& context, const HttpRequest& request, const std::shared_ptr<HttpReply>& reply) {
@@ -81,20 +108,13 @@ ApiStatus PostDiffModel(PageContext& context, const HttpRequest& request, const 
   const std::string before = fields.Text("before"), after = fields.Text("after");
   DiffOptions options;
   if (auto status = ReadPrompts(context, fields, 5, &options); !status) return status;
-  API_ASSIGN(const Workspace workspace, context.OpenWorkspace());
-  API_ASSIGN(const Version first, context.FindVersion(workspace, before, "before"));
-  API_ASSIGN(const Version second, context.FindVersion(workspace, after, "after"));
+  API_ASSIGN(const ServedModel first, context.FindModel(before));
+  API_ASSIGN(const ServedModel second, context.FindModel(after));
+  const OpenedModel& base = context.models.base();
   Result<ModelDiff> diff;
   context.RunExclusive({}, [&](const Engine& engine) {
-    const auto compare = [&]() -> Result<ModelDiff> {
-      ModelPair pair;
-      HEW_ASSIGN(pair.before, context.OpenBeside(engine.rt, workspace, first));
-      HEW_ASSIGN(pair.after, context.OpenBeside(engine.rt, workspace, second));
-      pair.before.path = first.Label();
-      pair.after.path = second.Label();
-      return DiffModels(engine.rt, pair, options);
-    };
-    diff = compare();
+    const ModelPair pair{SideOf(engine.rt, base, first, before), SideOf(engine.rt, base, second, after)};
+    diff = DiffModels(engine.rt, pair, options);
   });
   API_ASSIGN(const ModelDiff report, OrError(std::move(diff)));
   SendJson(*reply, ToJson(report));

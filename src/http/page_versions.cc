@@ -20,13 +20,13 @@ Json SummaryJson(const VersionSummary& v) {
           {"cases", v.cases}};
 }
 
-// Without a workspace, the model that is served stands alone.
-Json BaseAlone(const PageContext& context) {
-  return {{"version", context.models.base_id()},
+// What is served beside the workspace's versions: adapters given to the server, and a base outside of any workspace.
+Json CardJson(const ModelCard& card, const std::string& base) {
+  return {{"version", card.id},
           {"name", ""},
-          {"made_by", "base"},
+          {"made_by", card.id == base ? "base" : "adapter"},
           {"created", ""},
-          {"parent", nullptr},
+          {"parent", card.id == base ? Json() : Json(base)},
           {"aliases", Json::array()},
           {"passed", 0},
           {"cases", 0}};
@@ -40,7 +40,15 @@ ApiStatus GetVersions(PageContext& context, const HttpRequest& request, const st
     API_ASSIGN(const auto versions, OrError(workspace.registry().List(last)));
     for (const auto& version : versions) list.push_back(SummaryJson(version));
   }
-  if (list.empty()) list.push_back(BaseAlone(context));
+  API_ASSIGN(const auto cards, OrError(context.models.List()));
+  const std::string& base = context.models.base_id();
+  const bool alone = list.empty();
+  for (const auto& card : cards) {
+    if (card.root == card.id && !card.version && card.id != base) list.push_back(CardJson(card, base));
+  }
+  for (const auto& card : cards) {
+    if (alone && card.id == base) list.push_back(CardJson(card, base));
+  }
   SendJson(*reply, {{"versions", std::move(list)}});
   return {};
 }

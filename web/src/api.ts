@@ -1,4 +1,6 @@
 // Requests to the server this page came from, and its streams of events.
+import { EventParser } from "./api_events";
+
 export class ApiError extends Error {
   constructor(readonly status: number, message: string, readonly param: string | null) {
     super(message);
@@ -49,26 +51,6 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
   });
   if (!response.ok) throw await refused(response);
   return (await response.json()) as T;
-}
-
-// Parses text/event-stream: the data of each event, comments left out. Takes pieces cut anywhere.
-export class EventParser {
-  private rest = "";
-  private data: string[] = [];
-  constructor(private readonly take: (data: string) => void) {}
-  push(piece: string): void {
-    this.rest += piece;
-    const lines = this.rest.split(/\r\n|\n|\r(?!$)/);
-    this.rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (line === "") {
-        if (this.data.length > 0) this.take(this.data.join("\n"));
-        this.data = [];
-      } else if (line.startsWith("data:")) {
-        this.data.push(line.slice(line.startsWith("data: ") ? 6 : 5));
-      }
-    }
-  }
 }
 
 async function readEvents(response: Response, take: (data: string) => void): Promise<void> {

@@ -60,8 +60,13 @@ export function useLoaded<T>(path: string | null): { value: T | null; error: str
   return { value, error, reload: useCallback(() => setTurn((n) => n + 1), []) };
 }
 
+// A version of the workspace, not an adapter or a base that the server was given.
+export function isVersion(name: string): boolean {
+  return /^v\d+$/.test(name);
+}
+
 // How versions are offered: aliases named beside them, newest first, the base last.
 export function labelOf(version: VersionLine, base: string): string {
-  if (version.version === "v0") return `v0 · ${base}`;
+  if (version.made_by === "base") return `${version.version} · ${base}`;
   return [version.version, version.name, ...version.aliases].filter((s) => s !== "").join(" · ");
 }

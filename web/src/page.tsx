@@ -11,6 +11,7 @@ import { Shortcuts } from "./shortcuts";
 import { applyTheme, firstTheme, Theme } from "./theme";
 import { TuneView } from "./tune/tune_view";
 import { ServerState, VersionLine } from "./types";
+import { FaultBoundary } from "./ui/fault_boundary";
 import { Icon, IconName, Mark } from "./ui/icons";
 import { UnderstandView } from "./understand/understand_view";
 import { VersionsView } from "./versions/versions_view";
@@ -62,6 +63,9 @@ export function Page() {
     document.documentElement.lang = language;
     document.title = `Hew · ${words.views[view]}`;
   }, [language, view, words]);
+  useEffect(() => {
+    main.current?.scrollTo(0, 0); // what newer browsers return of it is no clean-up for React to call
+  }, [view]);
   useEffect(() => applyTheme(theme), [theme]);
   useEffect(() => {
     if (!toast) return undefined;
@@ -133,15 +137,17 @@ export function Page() {
               </div>
             </div>
           </header>
-          <main className="main" id="main" tabIndex={-1} ref={main}>
+          <main className="content" id="main" tabIndex={-1} ref={main}>
             {/* The chat stays alive while other views are looked at, so that an answer goes on. */}
             <div hidden={view !== "chat"} style={{ height: "100%" }}>
               <ChatView active={view === "chat"} />
             </div>
-            {view === "versions" && <VersionsView chosen={route[1]} />}
-            {view === "compare" && <CompareView before={route[1]} after={route[2]} />}
-            {view === "tune" && <TuneView />}
-            {view === "understand" && <UnderstandView lesson={route[1]} />}
+            <FaultBoundary resetKey={route.join("/")}>
+              {view === "versions" && <VersionsView chosen={route[1]} />}
+              {view === "compare" && <CompareView before={route[1]} after={route[2]} />}
+              {view === "tune" && <TuneView />}
+              {view === "understand" && <UnderstandView lesson={route[1]} />}
+            </FaultBoundary>
           </main>
         </div>
         <div aria-live="polite">{toast && <div className={toast.bad ? "toast bad" : "toast"}>{toast.text}</div>}</div>

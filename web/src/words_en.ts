@@ -108,7 +108,7 @@ export const en = {
     rollbackAction: "rolled back",
     chat: "Chat",
     compare: "Compare with its parent",
-    by: { tune: "tuning", fix: "a fix", merge: "merging", base: "base", pretrain: "pretraining" } as Record<string, string>,
+    by: { tune: "tuning", fix: "a fix", merge: "merging", base: "base", pretrain: "pretraining", adapter: "an adapter file" } as Record<string, string>,
   },
   compare: {
     title: "Compare",
@@ -274,9 +274,9 @@ export const en = {
       intro: "Take one word out and ask again. If the answer becomes much less likely, the word mattered. This measures an effect; it does not guess at reasons from attention.",
       sample: "The capital of France is",
       answer: "Answer looked at (empty: what the model says)",
-      effect: "change when removed",
+      effect: "How much less likely the answer is without it",
       without: "answer without it",
-      hint: "nats: how much less likely the answer becomes. Positive: the word helped.",
+      hint: "In nats, the natural logarithm of how many times. Green: the word makes the answer likelier. Brown: less likely. Choose a word above to take it out.",
       kept: "With everything",
     },
     watch: {

@@ -110,7 +110,7 @@ export const ko: Words = {
     rollbackAction: "되돌림",
     chat: "대화하기",
     compare: "바탕 버전과 비교",
-    by: { tune: "학습", fix: "고침", merge: "합치기", base: "기본", pretrain: "사전 학습" },
+    by: { tune: "학습", fix: "고침", merge: "합치기", base: "기본", pretrain: "사전 학습", adapter: "어댑터 파일" },
   },
   compare: {
     title: "비교",
@@ -269,9 +269,9 @@ export const ko: Words = {
       intro: "낱말 하나를 빼고 다시 물어봅니다. 답의 가능성이 크게 줄면 그 낱말이 중요했던 것입니다. 효과를 잰 것이지, 어텐션을 보고 까닭을 짐작한 것이 아닙니다.",
       sample: "The capital of France is",
       answer: "살펴볼 답 (비우면 모델의 답)",
-      effect: "뺐을 때의 변화",
+      effect: "그 낱말이 없을 때 답의 가능성이 줄어드는 정도",
       without: "빼고 물은 답",
-      hint: "내트(nat): 답의 가능성이 줄어드는 정도. 양수면 그 낱말이 도움이 된 것입니다.",
+      hint: "단위는 내트(nat), 몇 배인지의 자연로그입니다. 초록은 답의 가능성을 높인 낱말, 갈색은 낮춘 낱말입니다. 위에서 낱말을 고르면 빼 봅니다.",
       kept: "모두 있을 때",
     },
     watch: {

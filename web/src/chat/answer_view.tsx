@@ -1,7 +1,7 @@
 // One answer: streamed, copied, or turned into a fix.
 import { useState } from "react";
 
-import { useApp } from "../app_context";
+import { isVersion, useApp } from "../app_context";
 import { useWords } from "../i18n";
 import { Message } from "../types";
 import { Markdown } from "../ui/markdown";
@@ -29,7 +29,7 @@ export function AnswerView({ answer, messages, askAgain }: { answer: Answer; mes
       )}
       {!running && answer.text !== "" && (
         <div className="answer-tools">
-          {state?.workspace && (
+          {state?.workspace && isVersion(answer.version) && (
             <button className="button quiet small" data-action="flag" aria-expanded={fixing} onClick={() => setFixing(!fixing)}>
               {words.chat.wrong}
             </button>

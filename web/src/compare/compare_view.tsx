@@ -1,7 +1,7 @@
 // Two versions over the same tests: what broke, what was fixed, what changed.
 import { useEffect, useState } from "react";
 
-import { useApp, useLoaded } from "../app_context";
+import { isVersion, useApp, useLoaded } from "../app_context";
 import { useWords } from "../i18n";
 import { Comparison, Turn } from "../types";
 import { Failure, Figure, NoWorkspace, PageHead, VersionSelect } from "../ui/pieces";
@@ -14,7 +14,7 @@ export function CompareView({ before, after }: { before?: string; after?: string
   const newest = versions[0];
   const right = after ?? newest?.version ?? "";
   const left = before ?? versions.find((v) => v.version === right)?.parent ?? versions[1]?.version ?? "";
-  const ready = left !== "" && right !== "" && left !== right;
+  const ready = left !== "" && right !== "" && left !== right && isVersion(left) && isVersion(right);
   const loaded = useLoaded<Comparison>(ready ? `/api/compare?before=${encodeURIComponent(left)}&after=${encodeURIComponent(right)}` : null);
   return (
     <div className="page">

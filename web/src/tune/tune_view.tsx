@@ -18,6 +18,7 @@ export function TuneView() {
   const [reading, setReading] = useState(false);
   const [error, setError] = useState<string | null>(null);
   const [job, setJob] = useState<string | null>(null);
+  const shown = useRef(0);
   const [plan, setPlan] = useState<Plan>({ name: "", parent: "", epochs: 3, rank: 16, lr: 0.0005, batchSize: 8 });
 
   useEffect(() => {  // a job at work is shown again when one comes back
@@ -44,8 +45,10 @@ export function TuneView() {
   const show = useCallback(
     async (row: number, p: Plan) => {
       if (!preview) return;
+      const turn = ++shown.current;
       try {
-        setPreview(await get<Preview>(`/api/data/${preview.data}/preview?row=${row}&epochs=${p.epochs}&rank=${p.rank}&batch_size=${p.batchSize}`));
+        const next = await get<Preview>(`/api/data/${preview.data}/preview?row=${row}&epochs=${p.epochs}&rank=${p.rank}&batch_size=${p.batchSize}`);
+        if (turn === shown.current) setPreview(next); // an earlier question may be answered later
       } catch (e) {
         setError(String((e as Error).message));
       }

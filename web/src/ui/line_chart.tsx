@@ -29,7 +29,7 @@ export function LineChart(props: { lines: Line[]; label: string; xLabel: string;
         maintainAspectRatio: false,
         parsing: false,
         interaction: { mode: "nearest", axis: "x", intersect: false },
-        scales: { x: { type: "linear", min: 0, title: { display: true } }, y: { beginAtZero: true, grace: "5%" } },
+        scales: { x: { type: "linear", min: 0, title: { display: true }, ticks: { precision: 0 } }, y: { beginAtZero: true, grace: "5%" } },
         plugins: { legend: { labels: { boxWidth: 18, boxHeight: 2 } } },
       },
     });

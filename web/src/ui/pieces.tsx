@@ -75,11 +75,13 @@ export interface BarItem {
   label: string;
   value: number; // share of 1
   note?: string;
+  shown?: string; // instead of the percentage
+  second?: boolean; // in the second colour
   data?: Record<string, string>;
 }
 
 // Horizontal bars; buttons when they can be chosen. `scale` is the value of a full bar.
-export function Bars(props: { items: BarItem[]; label: string; onChoose?: (key: string) => void; second?: boolean; scale?: number }) {
+export function Bars(props: { items: BarItem[]; label: string; onChoose?: (key: string) => void; second?: boolean; scale?: number; plain?: boolean }) {
   const scale = props.scale ?? Math.max(1e-12, ...props.items.map((i) => i.value));
   const Row = props.onChoose ? "button" : "div";
   return (
@@ -91,12 +93,12 @@ export function Bars(props: { items: BarItem[]; label: string; onChoose?: (key: 
             {...(props.onChoose ? { type: "button" as const, onClick: () => props.onChoose?.(item.key) } : {})}
             {...Object.fromEntries(Object.entries(item.data ?? {}).map(([k, v]) => [`data-${k}`, v]))}
           >
-            <code title={item.label}>{item.label}</code>
+            {props.plain ? <span>{item.label}</span> : <code title={item.label}>{item.label}</code>}
             <span className="track">
-              <span className={props.second ? "fill second" : "fill"} style={{ width: `${Math.min(100, (100 * item.value) / scale)}%` }} />
+              <span className={props.second || item.second ? "fill second" : "fill"} style={{ width: `${Math.min(100, (100 * item.value) / scale)}%` }} />
             </span>
             <span className="percent">
-              {percent(item.value)}
+              {item.shown ?? percent(item.value)}
               {item.note && <span className="soft"> {item.note}</span>}
             </span>
           </Row>

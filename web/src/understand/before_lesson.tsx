@@ -16,13 +16,14 @@ export function BeforeLesson({ model }: { model: string }) {
   const { versions } = useApp();
   const [after, setAfter] = useState(model);
   const line = versions.find((v) => v.version === after);
-  const [before, setBefore] = useState(line?.parent ?? "v0");
+  const [before, setBefore] = useState(line?.parent ?? versions[versions.length - 1]?.version ?? model);
   const [text, setText] = useState(w.sample);
   const asked = useAsked<ModelDiffReport>();
   const { ask } = asked;
   useEffect(() => {
     if (before !== after) void ask("/api/diff-model", { before, after, text, chat: true, max_tokens: 48, k: 6 });
   }, [ask, before, after, text]);
+  if (versions.length <= 1) return <p className="note">{words.understand.watch.none}</p>;
   const change = asked.value?.prompts[0];
   const scale = change ? Math.max(...change.next.flatMap((t) => [t.before, t.after])) : 1;
   return (
@@ -35,22 +36,30 @@ export function BeforeLesson({ model }: { model: string }) {
       {asked.error && <Failure text={asked.error} />}
       {asked.busy && !change && <p className="soft">{words.understand.looking}</p>}
       {change && before !== after && (
-        <div className="two" aria-busy={asked.busy} id="before-after">
-          <div className="stack">
-            <h3>
-              {w.answerBefore} ({before})
-            </h3>
-            <Markdown text={change.before_text} />
-            <h3>{w.nextBefore}</h3>
-            <Bars second label={w.nextBefore} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.before }))} />
+        <div className="stack" aria-busy={asked.busy} id="before-after">
+          <div className="two">
+            <div className="stack tight">
+              <h3>
+                {w.answerBefore} ({before})
+              </h3>
+              <Markdown text={change.before_text} />
+            </div>
+            <div className="stack tight">
+              <h3>
+                {w.answerAfter} ({after})
+              </h3>
+              <Markdown text={change.after_text} />
+            </div>
           </div>
-          <div className="stack">
-            <h3>
-              {w.answerAfter} ({after})
-            </h3>
-            <Markdown text={change.after_text} />
-            <h3>{w.nextAfter}</h3>
-            <Bars label={w.nextAfter} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.after }))} />
+          <div className="two">
+            <div className="stack tight">
+              <h3>{w.nextBefore}</h3>
+              <Bars second label={w.nextBefore} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.before }))} />
+            </div>
+            <div className="stack tight">
+              <h3>{w.nextAfter}</h3>
+              <Bars label={w.nextAfter} scale={scale} items={change.next.map((t) => ({ key: String(t.id), label: visible(t.text), value: t.after }))} />
+            </div>
           </div>
         </div>
       )}

@@ -34,6 +34,9 @@ export function UnderstandView({ lesson }: { lesson?: string }) {
   useEffect(() => {
     if (model === "" && versions.length > 0) setModel(state?.aliases.stable ?? versions[0].version);
   }, [model, versions, state]);
+  useEffect(() => {
+    document.getElementById(`lesson-${name}`)?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [name]);
   const Lesson = kLessons[name];
   const move = (e: KeyboardEvent) => {
     const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;

@@ -1,7 +1,7 @@
 // The same text asked of one version after another, or of the saved steps of one run.
 import { useEffect, useState } from "react";
 
-import { useApp } from "../app_context";
+import { isVersion, useApp } from "../app_context";
 import { percent, visible } from "../format";
 import { useWords } from "../i18n";
 import { WatchReport } from "../types";
@@ -21,9 +21,9 @@ export function WatchLesson({ model }: { model: string }) {
   const asked = useAsked<WatchReport>();
   const { ask } = asked;
   useEffect(() => {
-    if (of !== "v0") void ask("/api/watch", { model: of, text, chat: true, max_tokens: 32 }).then((r) => r && setAt(r.points.length - 1));
+    if (of !== "v0" && isVersion(of)) void ask("/api/watch", { model: of, text, chat: true, max_tokens: 32 }).then((r) => r && setAt(r.points.length - 1));
   }, [ask, of, text]);
-  if (versions.length <= 1) return <p className="note">{w.none}</p>;
+  if (!versions.some((v) => isVersion(v.version) && v.version !== "v0")) return <p className="note">{w.none}</p>;
   const report = asked.value;
   const point = report?.points[Math.min(at, report.points.length - 1)];
   const followed = report?.prompts[0]?.followed;

@@ -28,6 +28,7 @@ export function WeightsLesson({ model }: { model: string }) {
           <h3>{w.where}</h3>
           <Bars
             label={w.where}
+            plain
             scale={1}
             items={Object.entries(a.parameters_by_module)
               .sort((x, y) => y[1] - x[1])

@@ -7,6 +7,7 @@ import { Bars, Failure, Field } from "../ui/pieces";
 import { visible } from "../format";
 import { AskForm } from "./ask_form";
 import { useAsked } from "./use_asked";
+import { without } from "./without";
 
 export function WordLesson({ model }: { model: string }) {
   const words = useWords();
@@ -52,25 +53,19 @@ export function WordLesson({ model }: { model: string }) {
             ))}{" "}
             <span className="said">{report.answer}</span>
           </p>
-          <table className="table">
-            <thead>
-              <tr>
-                <th>{words.understand.lessons.word}</th>
-                <th>{w.effect}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {report.words.map((x, i) => (
-                <tr key={i}>
-                  <td>{x.word}</td>
-                  <td className="number">
-                    {x.effect >= 0 ? "+" : "−"}
-                    {Math.abs(x.effect).toFixed(2)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <h3>{w.effect}</h3>
+          <Bars
+            label={w.effect}
+            plain
+            scale={most}
+            items={report.words.map((x, i) => ({
+              key: String(i),
+              label: x.word,
+              value: Math.abs(x.effect),
+              second: x.effect < 0,
+              shown: `${x.effect >= 0 ? "+" : "−"}${Math.abs(x.effect).toFixed(2)}`,
+            }))}
+          />
           <p className="small soft">{w.hint}</p>
           <h3>{removed === null ? w.kept : `${w.without}: ${left}`}</h3>
           <Bars
@@ -95,15 +90,4 @@ function Answer({ change }: { change: (text: string) => void }) {
       </Field>
     </div>
   );
-}
-
-// As the server leaves it out: offsets are bytes of UTF-8; the spaces before it go with it, or at the beginning those after.
-export function without(report: WhyWordReport, index: number): string {
-  const word = report.words[index];
-  const all = new TextEncoder().encode(report.texts[word.text].text);
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  const before = decode(all.slice(0, word.begin));
-  const after = decode(all.slice(word.end));
-  const kept = before.replace(/[ \t\n\r\v\f\u3000]+$/, "");
-  return kept === "" || kept === before ? kept + after.replace(/^[ \t\n\r\v\f\u3000]+/, "") : kept + after;
 }

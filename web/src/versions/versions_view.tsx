@@ -2,7 +2,7 @@
 import { useMemo, useState } from "react";
 
 import { post } from "../api";
-import { useApp } from "../app_context";
+import { isVersion, useApp } from "../app_context";
 import { moment } from "../format";
 import { useWords } from "../i18n";
 import { RunningJob } from "../tune/running_job";
@@ -14,7 +14,7 @@ export function VersionsView({ chosen }: { chosen?: string }) {
   const words = useWords();
   const { state, versions, go, refresh, say, fail } = useApp();
   const [shown, setShown] = useState(30);
-  const selected = useMemo(() => versions.find((v) => v.version === chosen || v.aliases.includes(chosen ?? "")), [versions, chosen]);
+  const selected = useMemo(() => versions.find((v) => (v.version === chosen && isVersion(v.version)) || v.aliases.includes(chosen ?? "")), [versions, chosen]);
   const rollback = async (alias: string) => {
     try {
       const back = await post<{ alias: string; version: string }>(`/api/aliases/${encodeURIComponent(alias)}/rollback`, {});
@@ -65,7 +65,7 @@ export function VersionsView({ chosen }: { chosen?: string }) {
             </tbody>
           </table>
         </div>
-        {versions.length <= 1 && <p className="soft">{words.versions.none}</p>}
+        {!versions.some((v) => v.version !== "v0") && <p className="soft">{words.versions.none}</p>}
         {versions.length > shown && (
           <button className="button" onClick={() => setShown(shown + 100)}>
             {words.compare.more(Math.min(100, versions.length - shown))}
@@ -82,9 +82,13 @@ function Line({ line, here, open }: { line: VersionLine; here: boolean; open: ()
   return (
     <tr data-version={line.version} aria-selected={here}>
       <td>
-        <button className="version-name" onClick={open}>
-          {line.version}
-        </button>{" "}
+        {isVersion(line.version) ? (
+          <button className="version-name" onClick={open}>
+            {line.version}
+          </button>
+        ) : (
+          line.version
+        )}{" "}
         <span className="soft">{line.version === "v0" ? words.base : line.name}</span>
       </td>
       <td>
@@ -99,7 +103,7 @@ function Line({ line, here, open }: { line: VersionLine; here: boolean; open: ()
       <td className="number">{line.cases > 0 && <Passed passed={line.passed} cases={line.cases} />}</td>
       <td>{words.versions.by[line.made_by] ?? line.made_by}</td>
       <td>{line.parent}</td>
-      <td className="soft small">{moment(line.created, language)}</td>
+      <td className="soft small">{line.created !== "" && moment(line.created, language)}</td>
     </tr>
   );
 }
