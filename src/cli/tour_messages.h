@@ -197,9 +197,11 @@ inline constexpr Message kTourVersionsAfter = {
     "보통 글이 더 낯설어지지는 않았는지).\n\n"};
 inline constexpr Message kTourVersionsThen = {
     "\nIf a version disappoints, hew rollback takes the one before back in a moment. Nothing is lost.\n"
-    "A gate may also say \"unsure\" when the tests are too few to tell: that is an honest answer.\n",
+    "Where the gate says no, v1 simply stays; where the tests are too few to tell, it says \"unsure\".\n"
+    "Both are honest answers.\n",
     "\n새 버전이 마음에 들지 않으면 hew rollback 으로 바로 되돌립니다. 잃는 것은 없습니다.\n"
-    "시험이 모자라면 관문은 \"불확실\" 이라고도 합니다. 그것이 정직한 답입니다.\n"};
+    "관문이 막으면 v1 이 그대로 남습니다. 시험이 모자라면 \"불확실\" 이라고 합니다. 둘 다 정직한\n"
+    "답입니다.\n"};
 
 // 9
 inline constexpr Message kTourEnd = {"9. What next", "9. 다음에 할 일"};
