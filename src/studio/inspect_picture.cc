@@ -24,7 +24,7 @@ size_t GroupOf(const std::string& module) {
   if (has("embed") || has("embd") || has("wte") || has("wpe")) return 0;
   if (has("lm_head") || module == "output") return 4;
   if (has("attn")) return 1;
-  if (has("mlp") || has("ffn")) return 2;
+  if (has("mlp") || has("ffn") || has("experts") || has("sparse_moe")) return 2;
   return 5;
 }
 
@@ -66,6 +66,8 @@ std::optional<PlanShape> ShapeIn(const Json& config) {
     if (at == config.end() || !at->is_number_integer()) return std::nullopt;
     *field = at->get<int64_t>();
   }
+  const auto experts = config.find("num_experts");
+  if (experts != config.end() && experts->is_number_integer()) shape.experts = experts->get<int64_t>();
   return shape;
 }
 
