@@ -42,4 +42,10 @@ Now with your own words. One line of a file my.jsonl is one example:
   {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}
   $hew tune --base $model --data my.jsonl --out my-adapter
   $hew chat $model --adapter my-adapter
+
+In a browser, beside each other: before and after, training, and what goes on inside; and OpenAI's API for other programs:
+  $hew serve        then open http://127.0.0.1:8080
+
+A tour from the inside of a model, fifteen minutes:
+  $hew tour
 EOF

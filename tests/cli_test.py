@@ -52,6 +52,11 @@ class Usage(unittest.TestCase):
         self.assert_refused(hew("chat", "absent.gguf", "-m", "x"), "absent.gguf")
         self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--threads", "-3"), "--threads")
         self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--isa", "mmx"), "--isa", "mmx")
+        self.assert_refused(hew("score", "absent.gguf", "--text", "x", "--precision", "int4"), "--precision", "int8", "'int4'")
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as data:
+            for command in (("tune", "--base", "absent.gguf"), ("pretrain",)):
+                done = hew(*command, "--data", data.name, "--out", data.name + ".out", "--precision", "int8")
+                self.assert_refused(done, "--precision", "where gradients are taken", "int8")
 
     def test_types_and_sizes_that_there_are_not(self):
         self.assert_refused(hew("quantize", "absent.gguf", "out.gguf", "--type", "Q4"), "--type", "Q4_K_M", "'Q4'")
@@ -163,6 +168,30 @@ class RealModel(unittest.TestCase):
         self.assertIsNone(one["logprobs"][0])
         self.assertTrue(all(x <= 0 for x in one["logprobs"][1:]))
 
+    def test_int8_is_near_and_does_not_depend_on_rows_or_threads(self):
+        text = ("--text", "The quick brown fox jumps over the lazy dog and runs far away from the farm.")
+        exact = report("score", MODEL, *text, "--precision", "fp32")["logprobs"][1:]
+        one, two = (report("score", MODEL, *text, "--precision", "int8", "--threads", n)["logprobs"][1:] for n in (1, 2))
+        self.assertEqual(one, two)
+        self.assertNotEqual(one, exact)
+        self.assertLess(sum(abs(a - b) for a, b in zip(one, exact)) / len(exact), 0.2)
+        tokens = report("next", MODEL, "The capital of France is", "-k", 1, "--precision", "int8")["next"]
+        self.assertEqual(tokens[0]["text"], " Paris")
+
+    def test_a_second_start_maps_what_the_first_left(self):
+        with tempfile.TemporaryDirectory() as home:
+            ask = ("next", MODEL, "The capital of France is", "--json")
+            env = {"HEW_HOME": home}
+            plain = hew(*ask, env={**env, "HEW_PACKED_GB": "0"})
+            self.assertFalse((pathlib.Path(home) / "packed").exists())
+            first, second = (hew(*ask, env=env) for _ in range(2))
+            self.assertEqual({plain.stdout, first.stdout, second.stdout}, {plain.stdout})
+            copies = list((pathlib.Path(home) / "packed").iterdir())
+            self.assertEqual(len(copies), 1)
+            copies[0].write_bytes(copies[0].read_bytes()[:1000])
+            self.assertEqual(hew(*ask, env=env).stdout, plain.stdout)
+            self.assertGreater(next((pathlib.Path(home) / "packed").iterdir()).stat().st_size, 90e6)  # made anew
+
     def test_next_is_the_head_of_the_distribution(self):
         tokens = report("next", MODEL, "The capital of France is", "-k", 5)["next"]
         self.assertEqual(tokens[0]["text"], " Paris")
@@ -253,6 +282,23 @@ class Loop(unittest.TestCase):
         self.assertLess(merged["max_logit_diff"], 0.5)
         again = hew("test", self.path / "merged.gguf", "--suite", suite, "--json")
         self.assertGreaterEqual(json.loads(again.stdout)["passed"], 14)
+
+    def test_a_sweep_keeps_the_best(self):
+        sweep = self.path / "sweep.toml"
+        sweep.write_text("lr = [1e-6, 2e-3]\nseed = [1, 2]\n")
+        args = self.tune_args("swept", "--epochs", 2, "--eval-data", self.path / "train.jsonl", "--sweep", sweep)
+        swept = report(*args)
+        states = sorted(c["state"] for c in swept["sweep"]["candidates"])
+        self.assertEqual(states, ["finished", "stopped", "stopped", "stopped"])
+        winner = swept["sweep"]["candidates"][swept["sweep"]["winner"] - 1]
+        self.assertEqual((winner["values"]["lr"], winner["state"], winner["eval_loss"]), (0.002, "finished", swept["eval_loss"]))
+        alone = report(*self.tune_args("alone", "--epochs", 2, "--eval-data", self.path / "train.jsonl", "--lr", 2e-3, "--seed", winner["values"]["seed"]))
+        name = "adapter_model.safetensors"
+        self.assertEqual((pathlib.Path(swept["adapter"]) / name).read_bytes(), (pathlib.Path(alone["adapter"]) / name).read_bytes())
+        again = hew(*args, "--resume")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertIn("stopped", again.stdout)
+        self.assertNotIn("candidate 1 of 4", again.stderr)  # nothing is done twice
 
     def test_resume_after_kill_gives_the_same_bits(self):
         whole = report(*self.tune_args("whole", "--epochs", 3))

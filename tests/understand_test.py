@@ -119,7 +119,8 @@ class Real(Understand):
         why = self.report("why-word", MODEL, FRANCE, "--answer", "Paris")
         self.assertEqual(why["answer"], " Paris")  # the likelier spelling
         effects = {w["word"]: w["effect"] for w in why["words"]}
-        self.assertEqual(max(effects, key=effects.get), "France")
+        self.assertGreater(effects["France"], 3)
+        self.assertGreater(effects["France"], effects["of"])
         scored = self.report("score", MODEL, "--text", FRANCE + " Paris")["logprobs"][-1]
         self.assertAlmostEqual(why["logprob"], scored, places=4)
         for word in why["words"]:

@@ -1,6 +1,7 @@
 // batch_bench MODEL: tokens per second of a BatchEngine, for several streams and adapters at once. A tool for
 // developers.
 #include <fmt/format.h>
+#include <time.h>
 
 #include <condition_variable>
 #include <cstdlib>
@@ -8,11 +9,15 @@
 
 #include "base/random.h"
 #include "infer/batch_engine.h"
-#include "infer/running_answer.h"
-#include "studio/open_model.h"
 
 namespace hew {
 namespace {
+
+double Now(bool alone) {
+  timespec t;
+  clock_gettime(alone ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
 
 class Waiter : public BatchListener {
  public:
@@ -72,26 +77,30 @@ double Rate(const Engine& engine, size_t streams, const std::vector<std::shared_
       request.adapter_key = fmt::format("{}", i % adapters.size());
     }
   }
-  const double start = MonotonicSeconds();
+  const bool alone = engine.rt.pool->threads() == 1;
+  const double start = Now(alone);
   for (BatchRequest& request : requests) {
     waiters.push_back(std::make_shared<Waiter>());
     if (!batch.Submit(std::move(request), waiters.back())) std::abort();
   }
   int64_t tokens = 0;
   for (const auto& waiter : waiters) tokens += waiter->Wait();
-  return static_cast<double>(tokens) / (MonotonicSeconds() - start);
+  return static_cast<double>(tokens) / (Now(alone) - start);
 }
 
-int Main(const std::string& path) {
-  const ThreadPool pool(HardwareThreads());
+int Main(const std::string& path, int threads, size_t only) {
+  const ThreadPool pool(threads);
   const Runtime rt = {&pool, BestIsa(), Precision::kDefault};
-  auto opened = OpenModel(rt, path, {});
-  if (!opened) return fmt::print(stderr, "{}\n", opened.error().message), 2;
-  const Engine engine = {rt, opened->model.get(), opened->tokenizer.get(), {}, 2048};
+  const auto model = LoadModel(rt, path);
+  if (!model) return fmt::print(stderr, "{}\n", model.error().message), 2;
+  const auto tokenizer = Tokenizer::Open(path);
+  if (!tokenizer) return fmt::print(stderr, "{}\n", tokenizer.error().message), 2;
+  const Engine engine = {rt, model->get(), tokenizer->get(), {}, 2048};
   std::vector<std::shared_ptr<const LoraAdapter>> adapters;
-  for (uint64_t i = 0; i < 20; ++i) adapters.push_back(MakeAdapter(rt, *opened->model, i));
+  for (uint64_t i = 0; i < 20; ++i) adapters.push_back(MakeAdapter(rt, **model, i));
   const std::vector<std::shared_ptr<const LoraAdapter>> none, one(adapters.begin(), adapters.begin() + 1);
   for (const size_t streams : {size_t{1}, size_t{4}, size_t{8}, size_t{16}, size_t{32}}) {
+    if (only > 0 && streams != only) continue;
     double best[3] = {};
     for (int round = 0; round < 3; ++round) {
       best[0] = std::max(best[0], Rate(engine, streams, none, 96));
@@ -108,6 +117,7 @@ int Main(const std::string& path) {
 }  // namespace hew
 
 int main(int argc, char** argv) {
-  if (argc != 2) return fmt::print(stderr, "batch_bench MODEL\n"), 2;
-  return hew::Main(argv[1]);
+  if (argc < 2 || argc > 4) return fmt::print(stderr, "batch_bench MODEL [threads] [streams]\n"), 2;
+  return hew::Main(argv[1], argc > 2 ? std::atoi(argv[2]) : hew::HardwareThreads(),
+                   argc > 3 ? static_cast<size_t>(std::atoi(argv[3])) : 0);
 }

@@ -36,6 +36,25 @@ std::string_view NameOf(Isa isa) {
   return "scalar";
 }
 
+std::string_view NameOf(Precision precision) {
+  switch (precision) {
+    case Precision::kDefault:
+      return "default";
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kInt8:
+      return "int8";
+  }
+  return "default";
+}
+
+std::optional<Precision> PrecisionFromName(std::string_view name) {
+  for (Precision precision : {Precision::kDefault, Precision::kFp32, Precision::kInt8}) {
+    if (NameOf(precision) == name) return precision;
+  }
+  return std::nullopt;
+}
+
 std::optional<Isa> IsaFromName(std::string_view name) {
   for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
     if (NameOf(isa) == name) return isa;

@@ -26,7 +26,7 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.add_option("--threads", common.threads, "threads; all processors by default");
   app.add_option("--seed", common.seed, "seed of everything random")->capture_default_str();
   app.add_option("--isa", common.isa, "scalar, avx2 or avx512; the best by default");
-  app.add_option("--precision", common.precision, "default, or fp32: weights dequantised, everything in fp32")
+  app.add_option("--precision", common.precision, "default; fp32: weights dequantised, everything in fp32; int8: faster, less exact, not for training")
       ->capture_default_str();
   app.add_option("--lang", common.lang, "en or ko: the language of what a person reads; LANG by default")
       ->check(CLI::IsMember({"en", "ko"}));

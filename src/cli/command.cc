@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -37,20 +38,40 @@ Result<Runtime> CommandContext::MakeRuntime() {
     if (!IsaAvailable(*isa)) return BadInput("--isa {}: this machine has {} at best", common.isa, NameOf(BestIsa()));
     rt.isa = *isa;
   }
-  if (common.precision == "fp32") {
-    rt.precision = Precision::kFp32;
-  } else if (common.precision != "default") {
-    return BadInput("--precision: expected default or fp32, found '{}'", common.precision);
-  }
+  const auto precision = PrecisionFromName(common.precision);
+  if (!precision) return BadInput("--precision: expected default, fp32 or int8, found '{}'", common.precision);
+  rt.precision = *precision;
   pool_ = std::make_unique<ThreadPool>(common.threads > 0 ? common.threads : HardwareThreads());
   rt.pool = pool_.get();
   return rt;
+}
+
+Result<Runtime> CommandContext::MakeTrainingRuntime() {
+  if (common.precision == NameOf(Precision::kInt8)) {
+    return BadInput("--precision: expected default or fp32 where gradients are taken, found int8");
+  }
+  return MakeRuntime();
 }
 
 Result<std::string> CommandContext::ModelsFolder() const {
   if (const char* home = std::getenv("HEW_HOME"); home && *home) return std::string(home) + "/models";
   if (const char* home = std::getenv("HOME"); home && *home) return std::string(home) + "/.cache/hew/models";
   return EnvironmentError("HOME: expected a folder for models there or in HEW_HOME, found neither");
+}
+
+PackedCache CommandContext::Packed() const {
+  double gigabytes = 4;
+  if (const char* bound = std::getenv("HEW_PACKED_GB"); bound && *bound) gigabytes = std::strtod(bound, nullptr);
+  const auto models = ModelsFolder();
+  if (!models || !(gigabytes > 0)) return {};
+  const std::string folder = std::filesystem::path(*models).parent_path().string() + "/packed";
+  return {folder, static_cast<uint64_t>(std::min(gigabytes, 1e6) * 1e9)};
+}
+
+void CommandContext::KeepPackedCopy(const Model& model) const {
+  constexpr int64_t kWorthwhile = 16 << 20;  // smaller ones are there at once anyway
+  std::fflush(stdout);
+  if (!Cancelled().load() && model.memory_bytes() >= kWorthwhile) (void)KeepPacked(Packed(), model);
 }
 
 Result<std::string> CommandContext::FindModel(const std::string& model) const {

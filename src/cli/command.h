@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/runtime.h"
+#include "model/model.h"
 #include "cli/cli.h"
 #include "cli/messages.h"
 #include "text/chat_template.h"
@@ -41,8 +42,15 @@ class CommandContext {
 
   // The runtime the options ask for; its threads live as long as the context.
   Result<Runtime> MakeRuntime();
+  // The same, where something is learned: not with int8 activations, through which no gradients go.
+  Result<Runtime> MakeTrainingRuntime();
   // Where pulled models lie: $HEW_HOME/models or ~/.cache/hew/models.
   Result<std::string> ModelsFolder() const;
+  // Where packed copies of models lie: $HEW_HOME/packed or ~/.cache/hew/packed, at most 4 GB of them or HEW_PACKED_GB (0: none).
+  // For commands that end soon; what works for minutes has memory of its own.
+  PackedCache Packed() const;
+  // At a command's end, after its output: leaves a copy for the next start. A cache that cannot be written is no error.
+  void KeepPackedCopy(const Model& model) const;
   // What a user calls MODEL as a path: one that exists is taken as it is, the name of something pulled becomes its path,
   // anything else is left to whoever opens it.
   Result<std::string> FindModel(const std::string& model) const;

@@ -111,7 +111,7 @@ Result<int> RunFix(CommandContext& context, const FixOptions& options) {
   if (!(options.replay >= 0 && options.replay <= 1000))
     return BadInput("--replay: expected 0 to 1000, found {}", options.replay);
   if (options.epochs < 1) return BadInput("--epochs: expected 1 or more, found {}", options.epochs);
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   FixPlan plan;
   HEW_ASSIGN(const int64_t id, TrainFix(context, workspace, rt, parent, options, &plan));
   context.version = id;

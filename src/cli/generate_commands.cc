@@ -38,7 +38,8 @@ void AddSamplingOptions(CLI::App* command, const std::shared_ptr<GenerateOptions
   command->add_option("--max-tokens,-n", options->max_tokens, "tokens to generate at most")->capture_default_str();
   command->add_option("--stop", options->stop, "text that ends the answer; may be repeated")->allow_extra_args(false);
   command->add_flag("--no-lookup", options->no_lookup, "do not guess ahead from what was said: the same answer, later");
-  command->add_option("--ctx-size", options->context_size, "tokens a sequence may hold; the model's own, at most 8192, by default");
+  command->add_option("--ctx-size", options->context_size,
+                      "tokens a sequence may hold; the model's own, at most 8192, by default");
 }
 
 nlohmann::ordered_json Report(const GenerateResult& result) {
@@ -107,7 +108,7 @@ Result<int> RunGenerate(CommandContext& context, const GenerateOptions& options)
     HEW_ASSIGN(prompt, ReadFile(options.prompt_file, uint64_t{1} << 30));
   }
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   std::vector<int32_t> ids;
   if (!options.ids.empty()) {
@@ -117,6 +118,7 @@ Result<int> RunGenerate(CommandContext& context, const GenerateOptions& options)
   }
   Generator generator(engine);
   HEW_ASSIGN(const auto result, Answer(context, generator, options, ids));
+  context.KeepPackedCopy(*opened.model);
   return Cancelled().load() ? kExitCancelled : kExitDone;
 }
 
@@ -190,11 +192,15 @@ Result<int> Converse(CommandContext& context, GenerateOptions& options, const Op
 Result<int> RunChat(CommandContext& context, GenerateOptions& options) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file, context.Packed()));
   HEW_RETURN_IF_ERROR(opened.Chat());
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   Generator generator(engine);
-  if (options.message.empty() && options.messages_file.empty()) return Converse(context, options, opened, generator);
+  if (options.message.empty() && options.messages_file.empty()) {
+    HEW_ASSIGN(const int status, Converse(context, options, opened, generator));
+    context.KeepPackedCopy(*opened.model);
+    return status;
+  }
 
   Conversation conversation(options.system);
   nlohmann::ordered_json tools;
@@ -208,6 +214,7 @@ Result<int> RunChat(CommandContext& context, GenerateOptions& options) {
   HEW_ASSIGN(const auto result, Answer(context, generator, options, std::move(ids), [&](const std::string& text) {
                return Keep(opened, conversation.messages, text);
              }));
+  context.KeepPackedCopy(*opened.model);
   return Cancelled().load() ? kExitCancelled : kExitDone;
 }
 

@@ -22,7 +22,7 @@ Result<int> RunPretrain(CommandContext& context, PretrainFlags& options) {
   HEW_RETURN_IF_ERROR(FindWorkspace(&options, &run));
   options.complete = [&](TuneSettings* settings) { return PlanPretrainInWorkspace(options, settings, &run); };
   HEW_ASSIGN(request.settings, GatherSettings(context, PretrainDefaults(), options));
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   if (!request.settings.base.empty()) {
     HEW_ASSIGN(request.settings.base, context.FindModel(request.settings.base));
   }

@@ -23,7 +23,7 @@ Result<std::vector<int32_t>> ProbeIds(const OpenedModel& opened, const std::stri
 Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const TextOptions& text_options) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const std::string text, ReadTextOption(text_options));
   HEW_ASSIGN(const auto ids, ProbeIds(opened, text_options.ids, text));
@@ -55,7 +55,7 @@ Result<int> RunScore(CommandContext& context, const ProbeOptions& options, const
 Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const std::string& text) {
   HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
-  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters));
+  HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, "", context.Packed()));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));
   HEW_ASSIGN(const auto ids, ProbeIds(opened, options.ids, text));
   HEW_ASSIGN(const auto next, NextWords(engine, ids, options.k));
@@ -64,6 +64,7 @@ Result<int> RunNext(CommandContext& context, const ProbeOptions& options, const 
   } else {
     PrintNext(next);
   }
+  context.KeepPackedCopy(*opened.model);
   return kExitDone;
 }
 

@@ -60,7 +60,7 @@ Result<int> RunTour(CommandContext& context, const TourOptions& options) {
   if (options.step < 1 || options.step > count)
     return BadInput("--step: expected 1 to {}, found {}", count, options.step);
   HEW_ASSIGN(const std::string model, FindTourModel(context, options.model));
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(const JinjaClock now, context.Now());
   const bool korean = std::string_view(context.In({"en", "ko"})) == "ko";
   HEW_ASSIGN(const auto tour, Tour::Open(rt, model, korean ? TourLanguage::kKorean : TourLanguage::kEnglish, now));
@@ -78,7 +78,10 @@ Result<int> RunTour(CommandContext& context, const TourOptions& options) {
     if (!json) fmt::print("\n{}\n\n", Bold(context.In(*step.title), UseColor()));
     std::fflush(stdout);
     const auto start = std::chrono::steady_clock::now();
-    HEW_ASSIGN(Json came, step.run(view));
+    auto result = step.run(view);
+    // What a stopped run would say of going on does not hold here: its folder goes away.
+    if (!result && result.error().code == ErrorCode::kCancelled) return kExitCancelled;
+    HEW_ASSIGN(Json came, std::move(result));
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (json) {
       steps.push_back({{"step", i}, {"title", step.title->en}, {"seconds", seconds}, {"result", std::move(came)}});

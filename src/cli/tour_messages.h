@@ -59,11 +59,9 @@ inline constexpr Message kTourTokensThen = {
 inline constexpr Message kTourWeights = {"3. What it is made of: numbers", "3. 모델은 무엇으로 되어 있나: 숫자"};
 inline constexpr Message kTourWeightsText = {
     "No rules and no sentences are stored in the file: only numbers, called weights. This model\n"
-    "has {} of them, and the file is {}. Here are the first few of one table:\n\n    {} …\n\n"
-    "What they are used for:\n\n",
+    "has {} of them, and the file is {}. Here are the first few of one table:\n\n    {} …\n\n",
     "파일 안에는 규칙도 문장도 없습니다. 가중치라는 숫자뿐입니다. 이 모델에는 숫자가\n"
-    "{}개 있고 파일은 {} 입니다. 표 하나의 처음 몇 개를 봅시다.\n\n    {} …\n\n"
-    "숫자들이 하는 일:\n\n"};
+    "{}개 있고 파일은 {} 입니다. 표 하나의 처음 몇 개를 봅시다.\n\n    {} …\n\n"};
 inline constexpr Message kTourGroupEmbeddings = {"embeddings: a row of numbers for each token",
                                                  "임베딩: 토큰마다 숫자 한 줄"};
 inline constexpr Message kTourGroupAttention = {"attention: looking back at earlier tokens",
@@ -72,6 +70,10 @@ inline constexpr Message kTourGroupFeedForward = {"feed-forward: working on each
                                                   "피드포워드: 토큰 하나하나를 다듬음"};
 inline constexpr Message kTourGroupOther = {"norms and the rest: keeping the numbers in range",
                                             "정규화 등: 숫자를 알맞은 크기로 유지"};
+inline constexpr Message kTourWeightsRound = {
+    "(Some look alike: to be small, this file keeps its numbers rounded. More in step 7.)\n\n",
+    "(같은 숫자가 보이는 것은, 작게 하려고 어림해 적은 파일이기 때문입니다. 7번에서 봅니다.)\n\n"};
+inline constexpr Message kTourWeightsUse = {"What they are used for:\n\n", "숫자들이 하는 일:\n\n"};
 inline constexpr Message kTourLens = {
     "\nA text goes through {} layers, one after the other, each a table of such numbers that\n"
     "changes it a little. If the model had to answer after an early layer, what would it say\n"
@@ -98,14 +100,19 @@ inline constexpr Message kTourLearnText = {
     "평균적으로 얼마나 놀랐는지이고, 작을수록 좋습니다.\n\n"
     "지금 아주 작은 모델과 이런 글 {}줄로 해 봅시다.\n\n"};
 inline constexpr Message kTourLearnWatch = {
-    "\n{} numbers, {:.0f} seconds. What it said on the way when asked to go on with\n\n    {}\n\n",
-    "\n숫자 {}개, {:.0f}초 걸렸습니다. 배우는 동안 다음 글을 이어 보라고 했을 때 한 말입니다.\n\n    {}\n\n"};
+    "\n{} numbers, {:.1f} seconds. On the way it was asked, now and then, to go on from \"{}\":\n\n",
+    "\n숫자 {}개, {:.1f}초 걸렸습니다. 배우는 동안 가끔 \"{}\" 뒤를 이어 보라고 했습니다.\n\n"};
 inline constexpr Message kTourLearnRow = {"    after {:>3} steps:  {}\n", "    {:>3}걸음 뒤:  {}\n"};
 inline constexpr Message kTourLearnThen = {
     "\nFirst noise, then words, then sentences. The large models you know did just this, with\n"
     "a million times the text.\n",
     "\n처음에는 잡음, 다음에는 낱말, 그다음에는 문장입니다. 널리 알려진 큰 모델들도 바로 이\n"
     "일을 했습니다. 글이 백만 배 많았을 뿐입니다.\n"};
+
+inline constexpr Message kTourLearnFirst = {"(The small model of step 4 is made first.)\n",
+                                            "(4번의 작은 모델을 먼저 만듭니다.)\n"};
+inline constexpr Message kTourTeachFirst = {"(The bookshop of step 6 is taught first.)\n",
+                                            "(6번의 책방을 먼저 가르칩니다.)\n"};
 
 // 5
 inline constexpr Message kTourContext = {"5. Context decides", "5. 맥락이 결정한다"};
@@ -121,7 +128,7 @@ inline constexpr Message kTourContextSmall = {
 inline constexpr Message kTourContextThen = {
     "\n{} of {} as expected. No rule says so: it has found out by itself that the cause earlier in\n"
     "the line decides the word at its end. Looking back like this is what attention does.\n",
-    "\n{} / {} 개가 기대한 대로입니다. 그렇게 하라는 규칙은 없습니다. 앞에 나온 까닭이 끝의\n"
+    "\n{1}개 가운데 {0}개가 기대한 대로입니다. 그렇게 하라는 규칙은 없습니다. 앞에 나온 까닭이 끝의\n"
     "낱말을 정한다는 것을 스스로 알아냈습니다. 이렇게 돌아보는 일을 어텐션이 합니다.\n"};
 
 // 6
@@ -137,14 +144,16 @@ inline constexpr Message kTourFactsAnswer = {"    {}\n      before:  {}\n      a
                                              "    {}\n      전:  {}\n      후:  {}{}\n\n"};
 inline constexpr Message kTourRight = {"   ✓", "   ✓"};
 inline constexpr Message kTourFactsThen = {
-    "The questions were worded as no example was. Sizes: the model {}, the adapter {}.\n"
+    "The questions were worded as no example was. Sizes: the model {}, the adapter {}; all weights\n"
+    "together moved by {:.1f}% of their size.\n"
     "Take the adapter off and the old answer is back, word for word: {}.\n"
     "The last question has nothing to do with the shop; small data can shift such answers, too,\n"
-    "so always look (hew test, and the gate in step 8). ",
-    "질문은 예시에 없던 말로 물었습니다. 크기는 모델 {}, 어댑터 {} 입니다.\n"
+    "so always look (hew test, and the gate in step 8).\n",
+    "질문은 예시에 없던 말로 물었습니다. 크기는 모델 {}, 어댑터 {} 이고, 가중치는 모두 합쳐 제\n"
+    "크기의 {:.1f}%만큼 움직였습니다.\n"
     "어댑터를 떼면 예전 답이 글자 그대로 돌아옵니다: {}.\n"
     "마지막 질문은 가게와 상관이 없습니다. 적은 자료로 가르치면 이런 답도 바뀔 수 있으니\n"
-    "늘 확인하세요 (hew test, 그리고 8번의 관문). "};
+    "늘 확인하세요 (hew test, 그리고 8번의 관문).\n"};
 inline constexpr Message kTourYes = {"yes", "네"};
 inline constexpr Message kTourNo = {"no", "아니요"};
 
@@ -188,9 +197,11 @@ inline constexpr Message kTourVersionsAfter = {
     "보통 글이 더 낯설어지지는 않았는지).\n\n"};
 inline constexpr Message kTourVersionsThen = {
     "\nIf a version disappoints, hew rollback takes the one before back in a moment. Nothing is lost.\n"
-    "A gate may also say \"unsure\" when the tests are too few to tell: that is an honest answer.\n",
+    "Where the gate says no, v1 simply stays; where the tests are too few to tell, it says \"unsure\".\n"
+    "Both are honest answers.\n",
     "\n새 버전이 마음에 들지 않으면 hew rollback 으로 바로 되돌립니다. 잃는 것은 없습니다.\n"
-    "시험이 모자라면 관문은 \"불확실\" 이라고도 합니다. 그것이 정직한 답입니다.\n"};
+    "관문이 막으면 v1 이 그대로 남습니다. 시험이 모자라면 \"불확실\" 이라고 합니다. 둘 다 정직한\n"
+    "답입니다.\n"};
 
 // 9
 inline constexpr Message kTourEnd = {"9. What next", "9. 다음에 할 일"};

@@ -45,6 +45,13 @@ std::string Pieces(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) 
   return out;
 }
 
+std::string FirstSentence(const std::string& text) {
+  const size_t end = text.find('.');
+  return end == text.npos ? text : text.substr(0, end + 1);
+}
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 }  // namespace
 
 std::string ShortLine(const std::string& text) {
@@ -88,7 +95,7 @@ Result<Json> TourNext(const TourView& view) {
   if (Shows(view)) {
     view.context.Say(msg::kTourNextText, kPrompt);
     PrintNext(next);
-    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(text));
+    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(FirstSentence(text)));
     ByHand(view, fmt::format("hew next {} \"{}\"", view.model, kPrompt));
   }
   return Json{{"prompt", kPrompt}, {"next", ToJson(next)}, {"beginning", kBeginning}, {"text", text}};
@@ -123,6 +130,8 @@ Result<Json> TourWeights(const TourView& view) {
   std::string numbers;
   for (const float v : lesson.numbers) numbers += fmt::format("{}{:.4f}", numbers.empty() ? "" : "  ", v);
   view.context.Say(msg::kTourWeightsText, Grouped(lesson.parameters), HumanBytes(lesson.file_bytes), numbers);
+  if (lesson.type != "F32" && lesson.type != "F16" && lesson.type != "BF16") view.context.Say(msg::kTourWeightsRound);
+  view.context.Say(msg::kTourWeightsUse);
   for (const Json& group : lesson.groups) {
     const std::string name = group["name"].get<std::string>();
     const Message& what = name == "embeddings"     ? msg::kTourGroupEmbeddings
@@ -135,9 +144,8 @@ Result<Json> TourWeights(const TourView& view) {
   view.context.Say(msg::kTourLens, lesson.layers, Quoted(kPrompt));
   const auto& rows = lens.positions[0].rows;
   const auto last = static_cast<int64_t>(rows.size()) - 1;
-  const int64_t gap = std::max<int64_t>(1, last / 6);
-  for (int64_t layer = last % gap; layer <= last; layer += gap) {
-    if (layer == 0) continue;
+  const int64_t late = std::max<int64_t>(1, last - 3), gap = std::max<int64_t>(1, last / 5);
+  for (int64_t layer = gap; layer <= last; layer += layer + gap < late ? gap : layer < late ? late - layer : 1) {
     const LensRow& row = rows[static_cast<size_t>(layer)];
     view.context.Say(msg::kTourLensRow, layer, Fit(Quoted(row.likely[0].text), 16), 100 * std::exp(row.answer_logprob));
   }
@@ -166,7 +174,8 @@ Result<Json> TourLearn(const TourView& view) {
   view.context.Say(msg::kTourLearnWatch, Grouped(lesson->parameters), lesson->report.train_seconds,
                    lesson->watch.prompts[0]);
   for (const WatchPoint& point : lesson->watch.points)
-    view.context.Say(msg::kTourLearnRow, *point.step, ShortLine(point.answers[0].text));
+    view.context.Say(msg::kTourLearnRow, *point.step,
+                     ShortLine(lesson->watch.prompts[0] + FirstLine(point.answers[0].text)));
   view.context.Say(msg::kTourLearnThen);
   ByHand(view, "hew pretrain --data book.txt --out my-model --preset 1m --snapshots 8");
   return Json();
@@ -186,6 +195,7 @@ Result<Json> TourContext(const TourView& view) {
       words += fmt::format("{}{} {:.0f}%", words.empty() ? "" : "  ", Quoted(t.text), 100 * t.probability());
     view.context.Say(msg::kTourContextRow, Fit(text, 44), words);
   }
+  if (Shows(view) && !view.tour.learned()) view.context.Say(msg::kTourLearnFirst);
   LossLine line(view.context);
   HEW_ASSIGN(const auto answers, view.tour.Context(line.hooks()));
   if (!Shows(view)) return Json{{"model", large}, {"small_model", ToJson(answers)}};

@@ -53,16 +53,17 @@ Result<Json> TourFactsStep(const TourView& view) {
   }
   view.context.Say(msg::kTourFactsThen, HumanBytes(static_cast<uint64_t>(lesson->diff.base_bytes)),
                    HumanBytes(static_cast<uint64_t>(lesson->diff.adapter_bytes)),
+                   100 * lesson->diff.change_norm / lesson->diff.before_norm,
                    view.context.In(lesson->same_without ? msg::kTourYes : msg::kTourNo));
-  fmt::print("\n\n");
-  PrintWeightHeat(view.context, lesson->diff);
   ByHand(view, fmt::format("hew tune --base {0} --data my.jsonl --out my-adapter\n"
-                           "               hew chat {0} --adapter my-adapter",
+                           "               hew chat {0} --adapter my-adapter\n"
+                           "               hew diff-model {0} --adapter my-adapter",
                            view.model));
   return Json();
 }
 
 Result<Json> TourSizes(const TourView& view) {
+  if (Shows(view) && !view.tour.learned()) view.context.Say(msg::kTourLearnFirst);
   LossLine line(view.context);
   HEW_ASSIGN(const SizesLesson lesson, view.tour.Sizes(line.hooks()));
   HEW_ASSIGN(const WeightsLesson large, view.tour.Weights());
@@ -92,6 +93,7 @@ Result<Json> TourVersions(const TourView& view) {
   const InFolder inside(workspace);
   if (Shows(view)) {
     view.context.Say(msg::kTourVersionsText);
+    if (!view.tour.taught()) view.context.Say(msg::kTourTeachFirst);
     std::fflush(stdout);
   }
   LossLine line(view.context);

@@ -23,8 +23,8 @@ inline constexpr Message kWhyWordAnswer = {"the answer: {}{}   log-probability {
 inline constexpr Message kWhyWordOwn = {"", ""};
 inline constexpr Message kWhyWordGiven = {" (given)", " (주어진 답)"};
 inline constexpr Message kWhyWordColumns = {"without the word, the answer becomes\n", "그 낱말을 빼면 답의 확률은\n"};
-inline constexpr Message kLessLikely = {"{:.3g} times less likely", "{:.3g}배 작아짐"};
-inline constexpr Message kMoreLikely = {"{:.3g} times likelier", "{:.3g}배 커짐"};
+inline constexpr Message kLessLikely = {"{} times less likely", "{}배 작아짐"};
+inline constexpr Message kMoreLikely = {"{} times likelier", "{}배 커짐"};
 inline constexpr Message kWhyWordNote = {
     "(This is the effect of taking the word out, nothing else: words that can stand for each other each look small.)\n",
     "(낱말을 뺀 효과일 뿐입니다. 서로 대신할 수 있는 낱말은 각각 작게 보입니다.)\n"};

@@ -36,7 +36,8 @@ std::string LossText(const WatchPoint& point) {
   return loss ? fmt::format("{:>7.3f}", *loss) : fmt::format("{:>7}", "-");
 }
 
-void PrintAnswers(const CommandContext& context, const WatchReport& report) {
+// `texts`: what each state says instead of what it would say next.
+void PrintAnswers(const CommandContext& context, const WatchReport& report, bool texts) {
   for (size_t p = 0; p < report.prompts.size() && !report.points.empty(); ++p) {
     context.Say(msg::kWatchPrompt, Quoted(report.prompts[p]), Quoted(report.answers[p].text));
     for (const WatchPoint& point : report.points) {
@@ -46,7 +47,7 @@ void PrintAnswers(const CommandContext& context, const WatchReport& report) {
       for (const LikelyToken& t : a.next)
         words += fmt::format("{}{} {:.0f}%", words.empty() ? "" : "  ", Quoted(t.text), 100 * t.probability());
       fmt::print("  {} {}  {:>6.2f}% {} {}\n", Fit(point.name, 14), LossText(point), 100 * probability,
-                 Fit(Bar(probability, 12), 12), a.text.empty() ? words : Quoted(a.text));
+                 Fit(Bar(probability, 12), 12), texts ? Quoted(a.text) : words);
     }
   }
 }
@@ -81,7 +82,7 @@ Result<int> RunWatch(CommandContext& context, const WatchCommandOptions& options
     context.PrintJson(ToJson(report));
   } else {
     PrintLosses(context, report);
-    PrintAnswers(context, report);
+    PrintAnswers(context, report, watch.max_tokens > 0);
     PrintSamples(context, report);
     if (report.points.empty()) context.Say(msg::kWatchNothing);
   }

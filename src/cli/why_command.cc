@@ -80,7 +80,7 @@ Result<int> RunWhy(CommandContext& context, const WhyCommandOptions& options) {
       if (done == all) progress.reset();
     };
   }
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(const WhyReport report, Why(workspace, rt, version, why));
   const auto shown = static_cast<size_t>(options.shown);
   if (context.common.json) {

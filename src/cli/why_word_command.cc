@@ -17,6 +17,12 @@ struct WhyWordOptions {
   int64_t max_tokens = 24, context_size = 0, shown = 12;
 };
 
+std::string Times(double factor) {
+  return factor < 10    ? fmt::format("{:.1f}", factor)
+         : factor < 1e6 ? fmt::format("{:.0f}", factor)
+                        : fmt::format("{:.0e}", factor);
+}
+
 // The words of a text, each on a ground that says what taking it out does.
 std::string ColoredText(const WhyWordReport& report, size_t text, double strongest, bool color) {
   std::string out;
@@ -47,7 +53,7 @@ void Print(const CommandContext& context, const WhyWordReport& report, size_t sh
     const WordEffect& w = sorted[i];
     fmt::print("  {}  {:>+7.2f}  {} {}\n", Fit(w.word, std::min<size_t>(width, 24)), -w.effect,
                Fit(Bar(strongest > 0 ? std::abs(w.effect) / strongest : 0, 16), 16),
-               context.Text(w.effect >= 0 ? msg::kLessLikely : msg::kMoreLikely, std::exp(std::abs(w.effect))));
+               context.Text(w.effect >= 0 ? msg::kLessLikely : msg::kMoreLikely, Times(std::exp(std::abs(w.effect)))));
   }
   context.Say(msg::kWhyWordNote);
 }
@@ -58,7 +64,7 @@ Result<int> RunWhyWord(CommandContext& context, const WhyWordOptions& options) {
   if (!options.system.empty() && options.message.empty())
     return BadInput("--system: expected -m beside it, found none");
   if (options.max_tokens < 1) return BadInput("--max-tokens: expected 1 or more, found {}", options.max_tokens);
-  HEW_ASSIGN(const Runtime rt, context.MakeRuntime());
+  HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   HEW_ASSIGN(const std::string model, context.FindModel(options.model));
   HEW_ASSIGN(const auto opened, OpenModel(rt, model, context.common.adapters, options.template_file));
   HEW_ASSIGN(const Engine engine, opened.MakeEngine(rt, options.context_size));

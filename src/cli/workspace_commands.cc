@@ -36,23 +36,27 @@ Result<int> RunInit(const CommandContext& context, const VersionOptions& options
   return kExitDone;
 }
 
+// {"versions": [...]}, written one after another: a tree of ten thousand versions takes longer to build than to read
+// them.
+void PrintVersionsAsJson(const std::vector<VersionSummary>& versions) {
+  const auto text = [](const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); };
+  std::string out = "{\"versions\":[";
+  for (const auto& v : versions) {
+    out += &v == &versions.front() ? "" : ",";
+    out += fmt::format(
+        R"({{"version":"v{}","name":{},"made_by":{},"parent":{},"created":{},"aliases":{},"passed":{},"cases":{}}})",
+        v.id, text(v.name), text(v.made_by), v.parent ? fmt::format("\"v{}\"", *v.parent) : "null", text(v.created),
+        v.aliases.empty() ? "[]" : text(v.aliases), v.passed, v.cases);
+  }
+  std::puts((out + "]}").c_str());
+}
+
 Result<int> RunList(const CommandContext& context, const VersionOptions& options) {
   HEW_ASSIGN(const Workspace workspace, Workspace::Require());
   const bool all = options.all || context.common.json;
   HEW_ASSIGN(const auto versions, workspace.registry().List(all ? -1 : kListed));
   if (context.common.json) {
-    Json list = Json::array();
-    for (const auto& v : versions) {
-      list.push_back({{"version", fmt::format("v{}", v.id)},
-                      {"name", v.name},
-                      {"made_by", v.made_by},
-                      {"parent", v.parent ? Json(fmt::format("v{}", *v.parent)) : Json()},
-                      {"created", v.created},
-                      {"aliases", v.aliases},
-                      {"passed", v.passed},
-                      {"cases", v.cases}});
-    }
-    context.PrintJson({{"versions", list}});
+    PrintVersionsAsJson(versions);
     return kExitDone;
   }
   if (versions.empty()) context.Say(msg::kNoVersions);

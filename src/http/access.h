@@ -12,7 +12,7 @@
 namespace hew {
 
 struct AccessSettings {
-  std::string host;                   // that the server listens on
+  std::string host;                   // that the server listens on; HttpServer fills in its own
   std::vector<std::string> hosts;     // further names for it; without any, every name will do unless `host` is loopback
   std::vector<std::string> api_keys;  // none: everybody may
   std::string cors_origin;            // one origin, "*" or none

@@ -57,6 +57,7 @@ Api<ServedModel> ApiContext::FindModel(Fields& fields) {
 
 Api<std::shared_ptr<const Grammar>> ApiContext::GrammarOf(const Json& schema, const std::string& param) {
   const std::string key = Dump(schema);
+  std::shared_ptr<const TokenTable> table;
   {
     const std::lock_guard lock(mutex_);
     for (auto at = grammars_.begin(); at != grammars_.end(); ++at) {
@@ -64,8 +65,10 @@ Api<std::shared_ptr<const Grammar>> ApiContext::GrammarOf(const Json& schema, co
       grammars_.splice(grammars_.begin(), grammars_, at);
       return at->second;
     }
+    if (!table_) table_ = MakeTokenTable(tokenizer());
+    table = table_;
   }
-  auto grammar = JsonGrammar(schema, tokenizer());
+  auto grammar = JsonGrammar(schema, std::move(table));
   if (!grammar) return tl::unexpected(FromError(grammar.error(), param));
   const std::lock_guard lock(mutex_);
   grammars_.emplace_front(key, *grammar);

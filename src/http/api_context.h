@@ -36,6 +36,7 @@ class ApiContext {
 
  private:
   std::mutex mutex_;
+  std::shared_ptr<const TokenTable> table_;  // made for the first grammar
   std::list<std::pair<std::string, std::shared_ptr<const Grammar>>> grammars_;  // last used first
 };
 

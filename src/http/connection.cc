@@ -3,10 +3,10 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <ctime>
 #include <exception>
 
 #include "http/http_error.h"
+#include "http/http_head.h"
 
 namespace hew {
 namespace {
@@ -16,60 +16,6 @@ constexpr size_t kWritePiece = 64 << 10;
 
 std::chrono::nanoseconds Duration(double seconds) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
-}
-
-const char* ReasonOf(int status) {
-  switch (status) {
-    case 200:
-      return "OK";
-    case 204:
-      return "No Content";
-    case 304:
-      return "Not Modified";
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Content Too Large";
-    case 414:
-      return "URI Too Long";
-    case 422:
-      return "Unprocessable Content";
-    case 429:
-      return "Too Many Requests";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-  }
-  return status < 400 ? "OK" : "Error";
-}
-
-std::string HttpDate() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[64];
-  return std::string(text, std::strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &utc));
-}
-
-// No header can end early by what a handler put into it.
-std::string OneLine(std::string text) {
-  std::erase_if(text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
-  return text;
 }
 
 // Only on a worker; whatever a handler throws is our mistake, and costs its request alone.
@@ -180,6 +126,7 @@ asio::awaitable<void> Connection::Run(std::shared_ptr<Connection> self) {
   self->Close();
 }
 
+// g++ 12 destroys an aggregate twice that is made in the argument of a co_await: faults are made before.
 asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
   const ServerSettings& settings = server_.settings;
   SetDeadline(settings.idle_seconds);
@@ -201,7 +148,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
         server_.body_bytes += parser.body_bytes() - counted_;
         counted_ = parser.body_bytes();
         if (server_.body_bytes > settings.max_body_bytes) {
-          co_await RefuseAndClose({429, "too many large requests at once"});
+          HttpFault fault{429, "too many large requests at once"};
+          co_await RefuseAndClose(std::move(fault));
           co_return false;
         }
         if (!header_seen) {
@@ -209,7 +157,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
           const HttpRequest head = parser.Head();
           if (const auto refusal = server_.rules.Check(head);
               refusal && !parser.done()) {  // before its body is waited for
-            co_await RefuseAndClose({refusal->status, refusal->message});
+            HttpFault fault{refusal->status, refusal->message};
+            co_await RefuseAndClose(std::move(fault));
             co_return false;
           }
           if (parser.wants_continue()) {
@@ -223,7 +172,8 @@ asio::awaitable<bool> Connection::Receive(HttpParser& parser) {
     }
     if (ended_ || (server_.stopping && !parser.started())) co_return false;
     if (expired_) {
-      if (parser.started()) co_await RefuseAndClose({408, "the request did not come in time"});
+      HttpFault fault{408, "the request did not come in time"};
+      if (parser.started()) co_await RefuseAndClose(std::move(fault));
       co_return false;
     }
     co_await Wait(3600);
@@ -332,22 +282,11 @@ asio::awaitable<void> Connection::RefuseAndClose(HttpFault fault) {
 
 std::string Connection::FormatHead(const ReplyState::Head& head, const HttpRequest* request,
                                    std::optional<size_t> length, bool keep, bool chunked) const {
-  std::map<std::string, std::string> fields = {
-      {"X-Content-Type-Options", "nosniff"},
-      {"Referrer-Policy", "no-referrer"},
-      {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
-      {"Cache-Control", "no-store"}};
-  if (request) {
-    for (auto& [name, value] : server_.rules.CorsHeaders(*request)) fields[name] = value;
-  }
+  std::map<std::string, std::string> fields;
+  if (request) fields = server_.rules.CorsHeaders(*request);
   for (const auto& [name, value] : head.headers) fields[name] = value;
   if (!head.content_type.empty()) fields["Content-Type"] = head.content_type;
-  std::string text = fmt::format("HTTP/1.1 {} {}\r\nServer: hew\r\nDate: {}\r\nConnection: {}\r\n", head.status,
-                                 ReasonOf(head.status), HttpDate(), keep ? "keep-alive" : "close");
-  for (const auto& [name, value] : fields) text += OneLine(name) + ": " + OneLine(value) + "\r\n";
-  if (length && head.status != 204) text += fmt::format("Content-Length: {}\r\n", *length);
-  if (chunked) text += "Transfer-Encoding: chunked\r\n";
-  return text + "\r\n";
+  return FormatHttpHead(head.status, std::move(fields), length, keep, chunked);
 }
 
 }  // namespace hew

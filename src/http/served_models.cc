@@ -62,12 +62,12 @@ Result<std::unique_ptr<ServedModels>> ServedModels::Open(const ServeSettings& se
   models->fingerprint_ = fmt::format("{}-{}", build.program, build.program_digest.substr(0, 12));
   std::replace(models->fingerprint_.begin(), models->fingerprint_.end(), ' ', '-');
   HEW_ASSIGN(Engine engine, models->base_.MakeEngine(settings.rt, settings.context_size));
-  models->context_size_ = engine.context_size;
   BatchSettings batch;
   batch.max_sequences = settings.parallel;
   batch.max_queue = 1024;
   batch.cache_bytes = static_cast<size_t>(settings.cache_bytes);
   models->engine_ = std::make_unique<BatchEngine>(engine, batch);
+  models->context_size_ = models->engine_->context_size();
   HEW_RETURN_IF_ERROR(models->CheckAdapters());
   return models;
 }

@@ -149,7 +149,9 @@ HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() = default;
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Listen(const ServerSettings& settings, const Router& router) {
-  auto impl = std::make_unique<Impl>(settings, router);
+  ServerSettings checked = settings;
+  if (checked.access.host.empty()) checked.access.host = settings.host;
+  auto impl = std::make_unique<Impl>(checked, router);
   HEW_RETURN_IF_ERROR(impl->Open());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }

@@ -17,6 +17,8 @@ namespace {
 
 // Sharing fewer tokens than this is not worth a copy.
 constexpr size_t kWorthCopying = 16;
+// Requests that may wait for another's beginning before those behind them have to wait, too.
+constexpr size_t kMostPassed = 32;
 
 Status CheckBatchRequest(const Engine& engine, const BatchRequest& request) {
   HEW_RETURN_IF_ERROR(CheckRequest(engine, request.generate));
@@ -210,7 +212,7 @@ class BatchEngine::Impl {
   // for it.
   void Admit() {
     std::vector<Sequence> passed;
-    while (static_cast<int64_t>(running_.size()) < settings_.max_sequences) {
+    while (static_cast<int64_t>(running_.size()) < settings_.max_sequences && passed.size() < kMostPassed) {
       Sequence next;
       {
         const std::lock_guard lock(mutex_);

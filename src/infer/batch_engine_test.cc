@@ -101,6 +101,7 @@ class BatchEngineTest : public testing::Test {
   }
   GenerateResult Alone(const BatchRequest& request, int64_t context_size = 400) const {
     Engine engine = MakeEngine(context_size);
+    engine.rt.pool = &own_pool_;  // the other is the engine's thread's
     for (const auto& adapter : request.adapters) engine.adapters.push_back(adapter.get());
     Generator generator(engine);
     auto result = generator.Generate(request.generate);
@@ -122,7 +123,7 @@ class BatchEngineTest : public testing::Test {
     EXPECT_EQ(recorder.text, expected.text) << what;
   }
 
-  ThreadPool pool_{2};
+  ThreadPool pool_{2}, own_pool_{1};
   Runtime rt_{&pool_, BestIsa(), Precision::kDefault};
   Model model_ = TinyModel(pool_, {DType::kQ8_0, DType::kQ4_1, DType::kBF16});
   PieceTokenizer tokenizer_{{7}};
@@ -132,7 +133,7 @@ class BatchEngineTest : public testing::Test {
 // Requests that come at random, with whatever adapters, lengths and beginnings: each is answered as if it were alone.
 TEST_F(BatchEngineTest, RandomArrivalsAnswerAsAlone) {
   const size_t roomy = size_t{1} << 28, token = KvCache::BytesPerToken(rt_, model_.config);
-  for (uint64_t seed = 0; seed < 6; ++seed) {
+  for (uint64_t seed = 0; seed < 4; ++seed) {
     Random random{seed, 3, 0};
     BatchSettings settings;
     settings.max_sequences = static_cast<int64_t>(1 + random.Below(9));
@@ -141,7 +142,7 @@ TEST_F(BatchEngineTest, RandomArrivalsAnswerAsAlone) {
     BatchEngine engine(MakeEngine(), settings);
     std::vector<BatchRequest> requests;
     std::vector<std::shared_ptr<Recorder>> recorders;
-    for (int i = 0; i < 30; ++i) {
+    for (int i = 0; i < 24; ++i) {
       std::vector<int32_t> prompt = RandomIds(random.Below(3), 120, 70);  // three conversations
       prompt.resize(1 + random.Below(120));
       const auto tail = RandomIds(random.Below(5), static_cast<int64_t>(random.Below(20)), 70);
@@ -157,9 +158,10 @@ TEST_F(BatchEngineTest, RandomArrivalsAnswerAsAlone) {
     }
     for (size_t i = 0; i < requests.size(); ++i)
       ExpectAsAlone(requests[i], *recorders[i], fmt::format("seed {}, request {}", seed, i));
+    engine.Stop(1000);  // the last one is told before it is forgotten
     const BatchCounters counters = engine.counters();
     EXPECT_EQ(counters.running + counters.waiting, 0);
-    EXPECT_EQ(counters.requests, 30u);
+    EXPECT_EQ(counters.requests, 24u);
     EXPECT_LE(counters.cache_bytes, settings.cache_bytes);
   }
 }

@@ -115,23 +115,22 @@ class JsonConstraint : public TokenConstraint {
     const GrammarNode& node = NodeOf(t);
     const StringTokens& tokens = table_->InString(static_cast<uint8_t>(t.state), !node.name);
     const int64_t left = int64_t{node.max} - t.count;
-    if (left >= static_cast<int64_t>(table_->longest())) {
-      mask->AddAll(tokens.inside);
-    } else {
-      for (size_t id = 0; id < tokens.characters.size(); ++id) {
-        if (tokens.characters[id] <= left)
-          mask->Add(static_cast<int32_t>(id));  // kNotInside is more than is ever left here
-      }
+    TokenSet inside = tokens.inside;
+    for (const StringTokens::Inside& token : tokens.longest_first) {
+      if (token.characters <= left) break;
+      inside.Remove(token.id);
     }
+    mask->AddAll(inside);
     std::vector<int8_t> known(tokens.suffixes.size(), -1);
     for (const StringTokens::Exit& exit : tokens.exits) {
       const auto before =
           node.name ? std::string_view(table_->bytes(exit.id)).substr(0, exit.quote) : std::string_view();
-      const GrammarRun::Closed closed = run_.Close(t, exit.characters, before);
-      if (!closed.good) continue;
+      if (!run_.MayClose(t, exit.characters, before)) continue;
+      const std::string& suffix = tokens.suffixes[static_cast<size_t>(exit.suffix)];
       int8_t& good = known[static_cast<size_t>(exit.suffix)];
-      if (node.name || good < 0)
-        good = Fits(node.next, closed.frame, tokens.suffixes[static_cast<size_t>(exit.suffix)]);
+      // Which name was closed matters to what follows only where another name may follow.
+      const bool depends = node.name && suffix.find(',') != std::string::npos;
+      if (depends || good < 0) good = Fits(node.next, run_.Close(t, before), suffix);
       if (good) mask->Add(exit.id);
     }
   }

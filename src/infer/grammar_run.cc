@@ -86,8 +86,7 @@ void GrammarRun::StepString(const GrammarThread& thread, uint8_t byte, GrammarTh
   const uint8_t next = table_.machine().Next(state, byte);
   if (next == JsonStringMachine::kImpossible || (node.name && byte == '\\')) return;
   if (next == JsonStringMachine::kClosed) {
-    const Closed closed = Close(thread, 0, {});
-    if (closed.good) Enter(node.next, closed.frame, to);
+    if (MayClose(thread, 0, {})) Enter(node.next, Close(thread, {}), to);
     return;
   }
   GrammarThread on = thread;
@@ -101,16 +100,19 @@ void GrammarRun::StepString(const GrammarThread& thread, uint8_t byte, GrammarTh
   Add(on, to);
 }
 
-GrammarRun::Closed GrammarRun::Close(const GrammarThread& thread, int32_t characters, std::string_view more) {
+bool GrammarRun::MayClose(const GrammarThread& thread, int32_t characters, std::string_view more) const {
   const GrammarNode& node = graph_.at(thread.node);
   const int64_t count = int64_t{thread.count} + characters;
-  if (count < node.min || count > node.max) return {false, -1};
-  if (!node.name) return {true, thread.frame};
+  if (count < node.min || count > node.max) return false;
+  return !node.name || !HasName(frames_[thread.frame].names, texts_[thread.text] + std::string(more));
+}
+
+int32_t GrammarRun::Close(const GrammarThread& thread, std::string_view more) {
+  if (!graph_.at(thread.node).name) return thread.frame;
   Frame frame = frames_[thread.frame];
-  const std::string name = texts_[thread.text] + std::string(more);
-  if (HasName(frame.names, name)) return {false, -1};
-  frame.names = name_sets_.Number({frame.names, texts_.Number(name), -1});
-  return {true, frames_.Number(frame)};
+  const int32_t text = texts_.Number(texts_[thread.text] + std::string(more));
+  frame.names = name_sets_.Number({frame.names, text, -1});
+  return frames_.Number(frame);
 }
 
 bool GrammarRun::HasName(int32_t set, std::string_view name) const {

@@ -34,13 +34,11 @@ class GrammarRun {
   // Whether a token may end here: not within a character whose rest the vocabulary cannot say.
   bool MayPause(const GrammarThreads& threads) const;
 
-  // The call that a string leaves behind, ready for what follows; -1 if it is a name that was there before. `more` are
-  // its last bytes, which the thread has not seen.
-  struct Closed {
-    bool good;
-    int32_t frame;
-  };
-  Closed Close(const GrammarThread& thread, int32_t characters, std::string_view more);
+  // Whether the string may be closed `characters` further on, whose bytes are `more`: it is long enough, and if it is a
+  // name, none that was there before.
+  bool MayClose(const GrammarThread& thread, int32_t characters, std::string_view more) const;
+  // The call it leaves behind, ready for what follows.
+  int32_t Close(const GrammarThread& thread, std::string_view more);
 
   // Everything that what follows depends on, as bytes: the same for the same continuations.
   std::string Describe(const GrammarThreads& threads) const;

@@ -30,8 +30,9 @@ class Sampler {
  public:
   explicit Sampler(const SamplingSettings& settings) : settings_(settings), random_{settings.seed, 0, 0} {}
 
-  // logits [vocab_size], changed in place by the penalties (-infinity: never chosen; one at least is finite); history: prompt and generated ids, oldest first. The order is
-  // penalties, top-k, top-p, min-p, temperature. Same seed, same logits, same choices.
+  // logits [vocab_size], changed in place by the penalties (-infinity: never chosen; one at least is finite); history:
+  // prompt and generated ids, oldest first. The order is penalties, top-k, top-p, min-p, temperature. Same seed, same
+  // logits, same choices.
   int32_t Sample(std::span<float> logits, std::span<const int32_t> history);
 
  private:

@@ -90,23 +90,23 @@ inline std::vector<int32_t> AllowedIds(TokenConstraint& constraint, int64_t voca
 // each.
 inline std::string RandomAnswer(TokenConstraint& constraint, const BytesTokenizer& tokenizer, Random& random, int most,
                                 const std::function<void(int32_t)>& told = nullptr) {
-  const auto rank = [&](int32_t id) {  // by what ends things soonest
+  // By what ends things soonest: within a string (where a q may come) its quote.
+  const auto rank = [&](int32_t id, bool in_string) {
     if (id == tokenizer.end()) return -1;
     const std::string bytes = tokenizer.TokenBytes(id, false);
-    static const std::string kOrder = "}]\"ntf0123456789";
-    const size_t at = kOrder.find(bytes[0]);
-    return static_cast<int>(bytes.size()) - 1 +
-           (at != std::string::npos              ? static_cast<int>(at)
-            : bytes[0] == ',' || bytes[0] <= ' ' ? 60
-                                                 : 30);
+    const size_t at = std::string_view(in_string ? "\"" : "}]\"ntf0123456789").find(bytes[0]);
+    const bool more = bytes[0] == ',' || bytes[0] <= ' ';
+    return static_cast<int>(bytes.size()) - 1 + (at != std::string::npos ? static_cast<int>(at) : more ? 60 : 30);
   };
   std::string text;
   for (int i = 0;; ++i) {
     const std::vector<int32_t> allowed = AllowedIds(constraint, tokenizer.vocab_size());
-    if (allowed.empty() || i > 20 * most) return text + "<no end>";
+    if (allowed.empty() || i > 100 * most) return text + "<no end>";
     int32_t id = allowed[random.Below(allowed.size())];
-    if (i >= most || random.Below(4) == 0)
-      id = *std::min_element(allowed.begin(), allowed.end(), [&](auto a, auto b) { return rank(a) < rank(b); });
+    if (i >= most || random.Below(4) == 0) {
+      const bool in_string = std::find(allowed.begin(), allowed.end(), 'q') != allowed.end();
+      id = *std::min_element(allowed.begin(), allowed.end(), [&](auto a, auto b) { return rank(a, in_string) < rank(b, in_string); });
+    }
     constraint.Take(id);
     if (told) told(id);
     if (id == tokenizer.end()) return text;

@@ -46,9 +46,10 @@ const StringTokens& TokenTable::InString(uint8_t state, bool escapes) const {
 }
 
 StringTokens TokenTable::MakeStringTokens(uint8_t state, bool escapes) const {
-  StringTokens table{TokenSet(size()), std::vector<uint16_t>(bytes_.size(), StringTokens::kNotInside), {}, {}};
+  StringTokens table{TokenSet(size()), {}, {}, {}};
   std::unordered_map<std::string, int32_t> suffixes;
-  for (const int32_t id : sorted_) {
+  for (int32_t id = 0; id < static_cast<int32_t>(size()); ++id) {
+    if (bytes(id).empty()) continue;
     const std::string& token = bytes(id);
     uint8_t at = state;
     uint16_t characters = 0;
@@ -67,9 +68,11 @@ StringTokens TokenTable::MakeStringTokens(uint8_t state, bool escapes) const {
       continue;
     }
     if (!MayPause(at)) continue;
-    table.characters[static_cast<size_t>(id)] = characters;
     table.inside.Add(id);
+    table.longest_first.push_back({id, characters});
   }
+  std::stable_sort(table.longest_first.begin(), table.longest_first.end(),
+                   [](const auto& a, const auto& b) { return a.characters > b.characters; });
   return table;
 }
 

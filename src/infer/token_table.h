@@ -19,6 +19,7 @@ class TokenSet {
  public:
   explicit TokenSet(int64_t size) : words_(static_cast<size_t>((size + 63) / 64)) {}
   void Add(int32_t id) { words_[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64); }
+  void Remove(int32_t id) { words_[static_cast<size_t>(id) / 64] &= ~(uint64_t{1} << (id % 64)); }
   bool Has(int32_t id) const { return words_[static_cast<size_t>(id) / 64] >> (id % 64) & 1; }
   void AddAll(const TokenSet& other) {
     for (size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
@@ -31,16 +32,19 @@ class TokenSet {
 
 // What every token does when the string machine is in one state.
 struct StringTokens {
-  static constexpr uint16_t kNotInside = UINT16_MAX;
+  struct Inside {
+    int32_t id;
+    uint16_t characters;  // begun in the string
+  };
   struct Exit {
     int32_t id;
     uint16_t characters;  // begun before the closing quote
     uint16_t quote;       // its place in the token
     int32_t suffix;       // what comes behind it
   };
-  TokenSet inside;                   // tokens that stay in the string
-  std::vector<uint16_t> characters;  // [vocab] that those begin, else kNotInside
-  std::vector<Exit> exits;           // tokens that close the string
+  TokenSet inside;                    // tokens that stay in the string
+  std::vector<Inside> longest_first;  // the same
+  std::vector<Exit> exits;            // tokens that close the string
   std::vector<std::string> suffixes;
 };
 

@@ -1,7 +1,8 @@
 // Products with weights: the forward pass, the gradient of its input, and the gradient of a trainable weight.
 //
 // Numeric mode (Runtime::bf16()): inputs and weights rounded to bf16, products summed in fp32 in increasing order of the
-// contracted index, one accumulator per output, operand after operand; otherwise all in fp32 in the same order. A row's
+// contracted index, one accumulator per output, operand after operand; otherwise all in fp32 in the same order. With
+// Precision::kInt8 Linear's first term, if its weight has whole codes, is a product of int8 (kernels/cpu/linear_int8.h). A row's
 // result has the same bits alone or among others, and for any number of threads.
 #pragma once
 
@@ -13,8 +14,8 @@
 
 namespace hew {
 
-// One operand pair of a product: LoRA is a second pair, y = [x, h] [W, sB]'. In Linear and LinearAll a term may be of some
-// rows of y alone: the low-rank part of one adapter among several.
+// One operand pair of a product: LoRA is a second pair, y = [x, h] [W, sB]'. In Linear and LinearAll a term may be of
+// some rows of y alone: the low-rank part of one adapter among several.
 struct LinearTerm {
   ConstMatrixView x;         // Linear: [M, K];  LinearInputGradient: d_y [M, N]
   const Weight* w = nullptr;  // [N, K]
@@ -34,8 +35,8 @@ struct LinearProduct {
 // y is fp32 or bf16 (rounded on store). May not run in place. Scratch is allocated inside, per call or per pool.
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate = false);
 
-// Several products, each as Linear would give it, in fewer meetings of the threads, and an input that several read is packed
-// once. None may read another's y, unless `after` stands between them.
+// Several products, each as Linear would give it, in fewer meetings of the threads, and an input that several read is
+// packed once. None may read another's y, unless `after` stands between them.
 void LinearAll(const Runtime& rt, std::span<const LinearProduct> products);
 
 // d_x[M, K] = sum over terms of d_y w, overwritten or added.

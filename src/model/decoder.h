@@ -30,13 +30,13 @@ struct SequenceRows {
 // that is not its end: only the caches are filled). The last layer leaves out the others.
 enum class OutputRows { kAll, kLast, kNone };
 
-// Sees the residual stream [rows, hidden_size], fp32, as it goes by: with 0 before the first layer, with n after layer n.
-// After the last layer it holds the rows wanted, elsewhere all. The view is good for the time of the call.
+// Sees the residual stream [rows, hidden_size], fp32, as it goes by: with 0 before the first layer, with n after layer
+// n. After the last layer it holds the rows wanted, elsewhere all. The view is good for the time of the call.
 using ResidualObserver = std::function<void(int64_t layers_done, ConstMatrixView residual)>;
 
 // Final hidden states after the last norm, [rows wanted, hidden_size], fp32, in the order of `sequences`; caches
-// advanced. A sequence's bits are those that it has alone. Long prompts should be cut into slices of some 512 rows by the
-// caller: the bits are the same. `observer`, if not null, only looks.
+// advanced. A sequence's bits are those that it has alone. Long prompts should be cut into slices of some 512 rows by
+// the caller: the bits are the same. `observer`, if not null, only looks.
 Matrix DecoderForward(const Runtime& rt, const Model& model, std::span<const SequenceRows> sequences,
                       OutputRows wanted = OutputRows::kAll, const ResidualObserver* observer = nullptr);
 // All sequences with the same `adapters`, which take the place of their own.
@@ -86,8 +86,9 @@ struct LossSum {
   double weight = 0;  // sum of weights
 };
 
-// A loss of whole answers: from -log p of each learned row, `losses` [learned_rows], it writes d(loss) / d(losses[i]), of any
-// sign, to `weights` and returns the loss. Asked once a pass, between forward and backward; batch.weights are its to read.
+// A loss of whole answers: from -log p of each learned row, `losses` [learned_rows], it writes d(loss) / d(losses[i]),
+// of any sign, to `weights` and returns the loss. Asked once a pass, between forward and backward; batch.weights are
+// its to read.
 using SequenceLoss = std::function<LossSum(std::span<const float> losses, std::span<float> weights)>;
 
 // What makes a training pass fast. Each may be left out, to measure what it gives; the result is the same.
@@ -122,8 +123,8 @@ class TrainingWorkspace {
 // Adds gradient_scale * d(loss sum)/d(parameters) to `gradients` (flat, as adapter.parameters) and returns the loss.
 // Activations are stored for backward, logits made in chunks for learned rows only. `workspace` may be null: then
 // memory is taken for this call alone. The batch is the caller's to get right: ids in the vocabulary, positions in the
-// rotary table, segments that cover all rows in order. `sequence_loss`: what is learned instead of the weighted sum, in the
-// same pass.
+// rotary table, segments that cover all rows in order. `sequence_loss`: what is learned instead of the weighted sum, in
+// the same pass.
 LossSum LossAndGradients(const Runtime& rt, const Model& model, const LoraAdapter& adapter, const PackedBatch& batch,
                          DropoutState dropout, float gradient_scale, std::span<float> gradients,
                          TrainingWorkspace* workspace = nullptr, const SequenceLoss& sequence_loss = {});

@@ -21,7 +21,8 @@ void KvCache::Reserve(int64_t capacity) {
   if (capacity <= capacity_) return;
   const auto grow = [&](Matrix& m) {  // one at a time: never the whole cache twice
     Matrix larger(m.view().dtype, capacity, m.view().cols);
-    std::memcpy(larger.view().data, m.view().data, static_cast<size_t>(length_ * m.view().stride * m.view().element_bytes()));
+    std::memcpy(larger.view().data, m.view().data,
+                static_cast<size_t>(length_ * m.view().stride * m.view().element_bytes()));
     m = std::move(larger);
   };
   for (Matrix& m : keys_) grow(m);

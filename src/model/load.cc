@@ -9,6 +9,7 @@
 #include "formats/safetensors.h"
 #include "model/model.h"
 #include "model/names.h"
+#include "model/packed_copy.h"
 #include "model/rope.h"
 #include "model/tensors.h"
 #include "tensor/codec.h"
@@ -35,7 +36,8 @@ std::string Transposed(std::string_view bytes, int64_t rows, int64_t cols, int64
 
 class Loader {
  public:
-  Loader(const Runtime& rt, const TensorSource& source, Model* model) : rt_(rt), source_(source), model_(*model) {}
+  Loader(const Runtime& rt, const TensorSource& source, std::shared_ptr<PackedCopy> packed, Model* model)
+      : rt_(rt), source_(source), packed_(std::move(packed)), model_(*model) {}
 
   // Everything, or, if `outline_bytes` is not null, the configuration and how many bytes the rest would take.
   Status Load(int64_t* outline_bytes) {
@@ -49,6 +51,7 @@ class Loader {
     for (const StoredTensor& tensor : TensorsOf(config)) {
       HEW_RETURN_IF_ERROR(tensor.matrix() ? ReadMatrix(tensor) : ReadVector(tensor));
     }
+    model_.packed = packed_ && packed_->all_taken();
     for (const RopeConfig& rope : config.ropes) model_.ropes.push_back(MakeRopeTable(*rt_.pool, config, rope));
     return {};
   }
@@ -165,6 +168,14 @@ class Loader {
     const size_t row_bytes = bytes.size() / static_cast<size_t>(tensor.shape[0]);
     for (const ModelPart& part : tensor.parts) {
       const size_t size = static_cast<size_t>(part.rows) * row_bytes;
+      if (packed_) {
+        if (auto weight = packed_->Next(entry->dtype, part.rows, cols)) {
+          MatrixOf(model_, part) = *std::move(weight);
+          bytes.remove_prefix(size);
+          continue;
+        }
+        packed_.reset();  // not of this model after all
+      }
       auto weight = MakeWeight(*rt_.pool, entry->dtype, part.rows, cols, bytes.substr(0, size), RowMap(part), &arena_);
       if (!weight) return wrong(std::move(weight).error());
       MatrixOf(model_, part) = *std::move(weight);
@@ -205,6 +216,7 @@ class Loader {
 
   const Runtime& rt_;
   const TensorSource& source_;
+  std::shared_ptr<PackedCopy> packed_;  // null: every weight is made
   Model& model_;
   BufferArena arena_;
   std::set<std::string> used_;
@@ -221,25 +233,27 @@ Status RefuseUnused(const std::string& path, const std::string& name, const std:
   return BadInput("{}: tensor {}: not part of a model of this architecture", path, name);
 }
 
-Status LoadGguf(const Runtime& rt, const std::string& path, int64_t* outline_bytes, Model* model) {
+Status LoadGguf(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed, int64_t* outline_bytes,
+                Model* model) {
   HEW_ASSIGN(const GgufFile file, GgufFile::Open(path));
   HEW_ASSIGN(model->config, ConfigFromGguf(file.metadata(), path));
   const FileLayout& layout = *ArchitectureOf(model->config).layout;
   const TensorSource source{path, true, [&](const std::string& name) { return file.Find(name); }};
   model->config.tie_word_embeddings = file.Find(GgufTensorName(layout, ModelTensor::kLmHead)) == nullptr;
-  Loader loader(rt, source, model);
+  Loader loader(rt, source, std::move(packed), model);
   HEW_RETURN_IF_ERROR(loader.Load(outline_bytes));
   for (const TensorEntry& entry : file.tensors()) HEW_RETURN_IF_ERROR(RefuseUnused(path, entry.name, loader.used()));
   return {};
 }
 
-Status LoadFolder(const Runtime& rt, const std::string& path, int64_t* outline_bytes, Model* model) {
+Status LoadFolder(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed,
+                  int64_t* outline_bytes, Model* model) {
   const std::string config_path = path + "/config.json";
   HEW_ASSIGN(const std::string config_json, ReadFile(config_path, uint64_t{1} << 24));
   HEW_ASSIGN(model->config, ConfigFromJson(config_json, config_path));
   HEW_ASSIGN(const SafetensorsFolder folder, SafetensorsFolder::Open(path));
   const TensorSource source{path, false, [&](const std::string& name) { return FindInFolder(folder, name); }};
-  Loader loader(rt, source, model);
+  Loader loader(rt, source, std::move(packed), model);
   HEW_RETURN_IF_ERROR(loader.Load(outline_bytes));
   std::set<std::string> used = loader.used();
   // Some writers store the tied head a second time.
@@ -251,25 +265,28 @@ Status LoadFolder(const Runtime& rt, const std::string& path, int64_t* outline_b
   return {};
 }
 
-Status LoadEither(const Runtime& rt, const std::string& path, int64_t* outline_bytes, Model* model) {
+Status LoadEither(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed,
+                  int64_t* outline_bytes, Model* model) {
   model->source_path = path;
   std::error_code error;
   const bool folder = std::filesystem::is_directory(path, error);
-  return folder ? LoadFolder(rt, path, outline_bytes, model) : LoadGguf(rt, path, outline_bytes, model);
+  return (folder ? LoadFolder : LoadGguf)(rt, path, std::move(packed), outline_bytes, model);
 }
 
 }  // namespace
 
-Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path) {
+Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path, const PackedCache& cache) {
   auto model = std::make_shared<Model>();
-  HEW_RETURN_IF_ERROR(LoadEither(rt, path, nullptr, model.get()));
+  if (!cache.folder.empty()) model->packed_identity = PackedIdentity(path);
+  auto packed = PackedCopy::Open(cache, path, model->packed_identity);
+  HEW_RETURN_IF_ERROR(LoadEither(rt, path, std::move(packed), nullptr, model.get()));
   return std::shared_ptr<const Model>(std::move(model));
 }
 
 Result<ModelOutline> OutlineModel(const Runtime& rt, const std::string& path) {
   Model model;
   ModelOutline outline;
-  HEW_RETURN_IF_ERROR(LoadEither(rt, path, &outline.memory_bytes, &model));
+  HEW_RETURN_IF_ERROR(LoadEither(rt, path, nullptr, &outline.memory_bytes, &model));
   outline.config = std::move(model.config);
   return outline;
 }

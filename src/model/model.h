@@ -48,6 +48,8 @@ struct Model {
   std::vector<LayerWeights> layers;
   std::vector<RopeTable> ropes;  // of ModelConfig::ropes
   std::string source_path;
+  bool packed = false;          // all weights lie in a packed copy (PackedCache)
+  std::string packed_identity;  // what a copy of them must say; "" where none was asked for
   std::string digest;  // sha256 of the weights' file(s), made on demand by DigestOfModel
 
   const Weight& head() const { return lm_head.empty() ? embed_tokens : lm_head; }
@@ -55,9 +57,20 @@ struct Model {
   int64_t parameter_count() const;  // tied weights once
 };
 
+// Where packed copies of models lie (packed_copy.h), and how many bytes of them. No folder: nowhere.
+struct PackedCache {
+  std::string folder;
+  uint64_t most_bytes = 0;
+};
+
 // A .gguf file or a Hugging Face folder (config.json, *.safetensors). Every tensor's presence and shape is checked:
 // "model.gguf: tensor blk.3.attn_norm.weight: expected shape [576], found [512]".
-Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path);
+// With a `cache`, the weights are mapped from a packed copy there if one fits.
+Result<std::shared_ptr<const Model>> LoadModel(const Runtime& rt, const std::string& path, const PackedCache& cache = {});
+
+// Leaves a packed copy of a model loaded with this cache, unless it came from one; those that were not used for longest give way.
+// Errors: the disk's; the model is as good without.
+Status KeepPacked(const PackedCache& cache, const Model& model);
 
 // What LoadModel would give, without reading the weights: their names and shapes are checked all the same.
 struct ModelOutline {

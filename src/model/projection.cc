@@ -116,7 +116,8 @@ size_t ProjectionScratch::bytes() const {
 namespace {
 
 ConstMatrixView RowsOf(ConstMatrixView x, int64_t begin, int64_t rows) {
-  return {static_cast<const std::byte*>(x.data) + begin * x.stride * (x.dtype == DType::kBF16 ? 2 : 4), x.dtype, rows, x.cols, x.stride};
+  return {static_cast<const std::byte*>(x.data) + begin * x.stride * (x.dtype == DType::kBF16 ? 2 : 4), x.dtype, rows,
+          x.cols, x.stride};
 }
 
 // How the adapters of a run act on one projection: as sums of products; as one DoRA, whose product is scaled column by
@@ -139,7 +140,8 @@ Kind KindOf(const DecoderContext& context, std::span<const LoraAdapter* const> a
 // The products of one pass over projections and runs: their terms and low-rank halves h = x A'.
 class Products {
  public:
-  Products(const DecoderContext& context, int64_t layer, std::span<const AdapterRun> runs, size_t projections, ProjectionScratch& scratch)
+  Products(const DecoderContext& context, int64_t layer, std::span<const AdapterRun> runs, size_t projections,
+           ProjectionScratch& scratch)
       : context_(context), layer_(layer), scratch_(scratch) {
     size_t adapters = 0;
     for (const AdapterRun& run : runs) adapters += run.adapters.size();
@@ -148,7 +150,8 @@ class Products {
   }
 
   // y (+)= x W' + bias + the low-rank parts of the runs, which are all the rows of x.
-  void Add(Projection p, std::span<const AdapterRun> runs, ConstMatrixView x, const float* bias, MatrixView y, bool accumulate) {
+  void Add(Projection p, std::span<const AdapterRun> runs, ConstMatrixView x, const float* bias, MatrixView y,
+           bool accumulate) {
     std::vector<LinearTerm> sum = {{x, &context_.model.layers[static_cast<size_t>(layer_)][p]}};
     int64_t begin = 0;
     for (const AdapterRun& run : runs) {
@@ -186,8 +189,9 @@ class Products {
 };
 
 // One projection of one run with dropout, or with DoRA among others.
-void OtherForward(const DecoderContext& context, int64_t layer, Projection p, std::span<const LoraAdapter* const> adapters, ConstMatrixView x,
-                  const float* bias, MatrixView y, bool accumulate, ProjectionScratch& scratch) {
+void OtherForward(const DecoderContext& context, int64_t layer, Projection p,
+                  std::span<const LoraAdapter* const> adapters, ConstMatrixView x, const float* bias, MatrixView y,
+                  bool accumulate, ProjectionScratch& scratch) {
   const Weight& w = context.model.layers[static_cast<size_t>(layer)][p];
   std::vector<LinearTerm> terms = {{x, &w}};
   std::vector<std::pair<const LoraAdapter*, const LoraModule*>> dora;
@@ -210,8 +214,8 @@ void OtherForward(const DecoderContext& context, int64_t layer, Projection p, st
 }
 
 // One projection of neighbouring runs with one DoRA each: y (+)= column_scale * (x W' + h (sB)') + bias.
-void ScaledForward(const DecoderContext& context, int64_t layer, Projection p, std::span<const AdapterRun> runs, ConstMatrixView x,
-                   MatrixView y, bool accumulate, ProjectionScratch& scratch) {
+void ScaledForward(const DecoderContext& context, int64_t layer, Projection p, std::span<const AdapterRun> runs,
+                   ConstMatrixView x, MatrixView y, bool accumulate, ProjectionScratch& scratch) {
   const MatrixView product = scratch.product.View(DType::kF32, x.rows, y.cols);
   Products products(context, layer, runs, 1, scratch);
   products.Add(p, runs, x, nullptr, product, false);
@@ -220,7 +224,9 @@ void ScaledForward(const DecoderContext& context, int64_t layer, Projection p, s
   for (const AdapterRun& run : runs) {
     for (const LoraAdapter* adapter : run.adapters) {
       const LoraModule* m = adapter->Find(layer, p);
-      if (m) ScaleColumns(context.rt, product.Rows(begin, run.rows), m->column_scale.data(), y.Rows(begin, run.rows), accumulate);
+      if (m)
+        ScaleColumns(context.rt, product.Rows(begin, run.rows), m->column_scale.data(), y.Rows(begin, run.rows),
+                     accumulate);
     }
     begin += run.rows;
   }
@@ -292,7 +298,8 @@ void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<c
     for (size_t first = 0, end; first < runs.size(); first = end, begin += rows) {  // neighbours of a kind go together
       const Kind kind = kind_of(first);
       rows = runs[first].rows;
-      for (end = first + 1; kind != Kind::kOther && end < runs.size() && kind_of(end) == kind; ++end) rows += runs[end].rows;
+      for (end = first + 1; kind != Kind::kOther && end < runs.size() && kind_of(end) == kind; ++end)
+        rows += runs[end].rows;
       const auto alike = runs.subspan(first, end - first);
       if (kind == Kind::kPlain) {
         products.Add(output.projection, alike, RowsOf(x, begin, rows), BiasOf(context, layer, output.projection),
@@ -309,8 +316,8 @@ void ProjectionForward(const DecoderContext& context, int64_t layer, std::span<c
     if (r.kind == Kind::kScaled) {
       ScaledForward(context, layer, r.output->projection, r.runs, input, y, accumulate, scratch);
     } else {
-      OtherForward(context, layer, r.output->projection, r.runs[0].adapters, input, BiasOf(context, layer, r.output->projection), y,
-                   accumulate, scratch);
+      OtherForward(context, layer, r.output->projection, r.runs[0].adapters, input,
+                   BiasOf(context, layer, r.output->projection), y, accumulate, scratch);
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 
+#include "base/check.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "model/trainable.h"
@@ -84,6 +85,7 @@ PackedBatch TrainingBatch(const ModelConfig& config, int64_t rows, int64_t lengt
 }
 
 double Flops(const Runtime& rt, const MachinePeak& peak) {
+  if (rt.precision == Precision::kInt8) return 1e9 * peak.int8_gops;
   return 1e9 * (rt.bf16() ? peak.bf16_gflops : peak.fp32_gflops);
 }
 
@@ -150,6 +152,11 @@ Result<ModelBench> ModelBench::Open(const Runtime& rt, const std::string& path, 
 }
 
 double ModelBench::load_s() const { return state_->load_s; }
+
+void ModelBench::SetPrecision(Precision precision) {
+  HEW_CHECK((precision == Precision::kFp32) == (state_->rt.precision == Precision::kFp32));  // the cache's type
+  state_->rt.precision = precision;
+}
 
 double ModelBench::FirstTokenSeconds() {
   State& s = *state_;
@@ -295,6 +302,20 @@ Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string
   HEW_RETURN_IF_ERROR(measurer.Measure(
       {fmt::format("generate {}", settings.generated_tokens), 0, "tok/s", bench->GenerationLimit(peak)},
       [&] { return bench->GeneratedTokensPerSecond(); }));
+  if (rt.precision == Precision::kDefault) {
+    bench->SetPrecision(Precision::kInt8);
+    HEW_RETURN_IF_ERROR(
+        measurer.Measure({fmt::format("prompt {}, int8", settings.prompt_tokens), 0, "tok/s", bench->PromptLimit(peak)},
+                         [&] { return bench->PromptTokensPerSecond(); }));
+    HEW_RETURN_IF_ERROR(measurer.Measure(
+        {fmt::format("generate {}, int8", settings.generated_tokens), 0, "tok/s", bench->GenerationLimit(peak)},
+        [&] { return bench->GeneratedTokensPerSecond(); }));
+    bench->SetPrecision(Precision::kDefault);
+  }
+  if (rt.precision == Precision::kInt8) {  // not for training
+    measurer.AddMemory();
+    return results;
+  }
   HEW_RETURN_IF_ERROR(
       measurer.Measure({fmt::format("lora step, {} rows", settings.train_rows), 0, "tok/s", bench->LoraLimit(peak)},
                        [&] { return bench->LoraRowsPerSecond(); }));

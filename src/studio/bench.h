@@ -39,7 +39,8 @@ class ModelBench {
   ~ModelBench();
 
   double load_s() const;
-  double FirstTokenSeconds();  // of a prompt: through the decoder, logits of its end, the likeliest token
+  void SetPrecision(Precision precision);  // kDefault or kInt8, if it was opened with either
+  double FirstTokenSeconds();              // of a prompt: through the decoder, logits of its end, the likeliest token
   double PromptTokensPerSecond();
   double GeneratedTokensPerSecond();   // from an empty cache
   bool TrainsInFull() const;           // a model with experts does not
@@ -67,7 +68,8 @@ struct ThreadPeak {
 };
 std::vector<ThreadPeak> MeasureThreads(const Runtime& rt);
 
-// Load, first token, prompt, generation, a LoRA step, a full-training step, and the memory that each held at most.
+// Load, first token, prompt, generation (both again with int8 activations), a LoRA step, a full-training step, and the
+// memory that each held at most.
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
                                             const BenchSettings& settings);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <thread>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -44,7 +46,7 @@ Result<std::pair<std::string, float>> ParseAdapterSpec(const std::string& spec) 
 }
 
 Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& name, const std::vector<std::string>& adapters,
-                              const std::string& template_path) {
+                              const std::string& template_path, const PackedCache& cache) {
   HEW_ASSIGN(ModelRef ref, ResolveModel(name));
   for (const auto& spec : adapters) {
     HEW_ASSIGN(std::string resolved, ResolveAdapter(spec));
@@ -56,8 +58,13 @@ Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& name, const 
   HEW_RETURN_IF_ERROR(CheckFits(path, "to load", LoadedBytes(path), AvailableMemoryBytes(),
                                 "take a smaller model or one of fewer bits, or end other programs"));
   if (adapters.empty()) opened.version = ref.version;  // with another adapter it is no longer that version
-  HEW_ASSIGN(opened.model, LoadModel(rt, path));
-  HEW_ASSIGN(opened.tokenizer, Tokenizer::Open(path));
+  // The tokenizer is made by one thread, beside the weights.
+  std::optional<Result<std::shared_ptr<const Tokenizer>>> tokenizer;
+  std::thread reader([&] { tokenizer = Tokenizer::Open(path); });
+  auto model = LoadModel(rt, path, cache);
+  reader.join();
+  HEW_ASSIGN(opened.model, std::move(model));
+  HEW_ASSIGN(opened.tokenizer, *std::move(tokenizer));
   if (opened.tokenizer->vocab_size() > opened.model->config.vocab_size) {
     return BadInput("{}: tokenizer: expected at most {} tokens (the embedding's rows), found {}", path,
                     opened.model->config.vocab_size, opened.tokenizer->vocab_size());

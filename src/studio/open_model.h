@@ -32,9 +32,9 @@ struct OpenedModel {
 
 // `name`: a path, or a version, alias or name of the workspace (studio/registry/workspace.h), whose adapter comes
 // before the given ones. `adapters`: each "PATH", "PATH=SCALE" or a version. `template_path`: a file that replaces the
-// model's own template, "" for none.
+// model's own template, "" for none. `cache`: see LoadModel.
 Result<OpenedModel> OpenModel(const Runtime& rt, const std::string& name, const std::vector<std::string>& adapters,
-                              const std::string& template_path = "");
+                              const std::string& template_path = "", const PackedCache& cache = {});
 
 // Splits "PATH=0.5" into path and scale (1 when absent).
 Result<std::pair<std::string, float>> ParseAdapterSpec(const std::string& spec);

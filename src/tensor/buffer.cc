@@ -1,6 +1,9 @@
 #include "tensor/buffer.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -13,8 +16,8 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is mostly
-// empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
+// From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is
+// mostly empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kMapFrom = SIZE_MAX;
 #else
@@ -69,6 +72,28 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   HEW_CHECK(p != nullptr);
   std::memset(p, 0, rounded);
   data_ = {p, BufferFree{}};
+}
+
+Buffer Buffer::OfFile(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return {};
+  Buffer out;
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+    // Address space for it and one huge page more; the file replaces the aligned part.
+    const size_t bytes = static_cast<size_t>(info.st_size), mapped = RoundUp(bytes, kHugePage);
+    std::byte* place = MapAligned(mapped);
+    if (::mmap(place, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+      ::munmap(place, mapped);
+    } else {
+      ::madvise(place, bytes, MADV_HUGEPAGE);
+      ::madvise(place, bytes, MADV_WILLNEED);
+      out.data_ = {place, BufferFree{mapped, nullptr}};
+      out.size_ = bytes;
+    }
+  }
+  ::close(fd);
+  return out;
 }
 
 Buffer BufferArena::Take(size_t bytes) {

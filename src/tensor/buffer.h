@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace hew {
@@ -21,6 +22,9 @@ class Buffer {
   explicit Buffer(size_t bytes);
   // A part of memory that `owner` keeps.
   Buffer(std::byte* data, size_t bytes, std::shared_ptr<void> owner) : data_(data, {0, std::move(owner)}), size_(bytes) {}
+
+  // A file mapped whole, to be read only, on a huge page's boundary; empty if it cannot be.
+  static Buffer OfFile(const std::string& path);
 
   size_t size() const { return size_; }
   std::byte* data() { return data_.get(); }

@@ -14,6 +14,7 @@
 namespace hew {
 
 inline constexpr int kChunkCols = 32;
+inline constexpr int kTileLayoutVersion = 1;  // changes with anything said here: copies on disk are then made anew
 
 struct TileLayout {
   int block;                        // columns in one tile block

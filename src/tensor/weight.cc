@@ -69,6 +69,20 @@ Result<Weight> MakeWeight(const ThreadPool& pool, DType type, int64_t rows, int6
   return w;
 }
 
+std::optional<Weight> WeightOfTiles(DType type, int64_t rows, int64_t cols, Buffer tiles) {
+  constexpr int64_t kMost = int64_t{1} << 40;
+  if (!CanDecode(type) || rows < 1 || cols < 1 || rows > kMost || cols > kMost || cols % InfoOf(type).block_elements != 0) return std::nullopt;
+  Weight w;
+  w.type = type;
+  w.rows = rows;
+  w.cols = cols;
+  w.tile_bytes = TileBytes(type, cols);
+  const CheckedU64 bytes = CheckedU64(w.tiles()) * w.tile_bytes;
+  if (!bytes.ok() || bytes.value() != tiles.size() || reinterpret_cast<uintptr_t>(tiles.data()) % 64 != 0) return std::nullopt;
+  w.data = std::move(tiles);
+  return w;
+}
+
 void SetWeightFromF32(const ThreadPool& pool, DType type, int64_t rows, int64_t cols, const float* values, float scale, Weight* w) {
   HEW_CHECK((type == DType::kF32 || type == DType::kBF16) && rows > 0 && cols > 0);
   if (w->type != type || w->rows != rows || w->cols != cols) {

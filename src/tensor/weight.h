@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "base/dtype.h"
@@ -32,6 +33,9 @@ struct Weight {
 // Errors: a type that cannot be decoded, or cols no multiple of its block ("expected a multiple of 32, found 577").
 Result<Weight> MakeWeight(const ThreadPool& pool, DType type, int64_t rows, int64_t cols, std::string_view bytes,
                           const std::function<int64_t(int64_t)>& row_map = nullptr, BufferArena* arena = nullptr);
+
+// A weight of tiles that lie somewhere already; nullopt if they are not as many bytes as it takes, or not on a boundary of 64.
+std::optional<Weight> WeightOfTiles(DType type, int64_t rows, int64_t cols, Buffer tiles);
 
 // A BF16 or F32 weight made (again) from fp32 values [rows, cols], scaled: the packed copy of a trainable matrix, made
 // anew after every optimiser step. Reuses w's memory when shape and type are the same.

@@ -13,6 +13,7 @@ class Spm : public WordModel {
  public:
   // `spelling` has U+2581 for spaces, as the text has that Encode gets.
   void AddToken(std::string spelling, int32_t id, float score);
+  void Reserve(size_t tokens) { tokens_.reserve(tokens); }
   void SetByte(uint8_t byte, int32_t id) { byte_ids_[byte] = id; }
   void set_unknown(std::optional<int32_t> id) { unknown_ = id; }  // for bytes without a token; else they give nothing
 

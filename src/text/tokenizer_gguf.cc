@@ -118,6 +118,8 @@ class Reader {
     HEW_ASSIGN(const std::string name, metadata_.GetStringOr("general.name", ""));
     std::unordered_map<std::string_view, size_t> seen;
     seen.reserve(tokens_->size());
+    parts_.bytes.reserve(tokens_->size());
+    parts_.kinds.reserve(tokens_->size());
     for (size_t i = 0; i < tokens_->size(); ++i) {
       const std::string& token = (*tokens_)[i];
       const auto [earlier, fresh] = seen.emplace(token, i);
@@ -186,6 +188,7 @@ class Reader {
 
   Status MakeSpm() {
     auto spm = std::make_unique<Spm>();
+    spm->Reserve(tokens_->size());
     for (size_t i = 0; i < tokens_->size(); ++i) {
       const auto id = static_cast<int32_t>(i);
       const auto byte = TypeOf(i) == kByte ? ByteOfToken((*tokens_)[i]) : std::nullopt;

@@ -51,7 +51,7 @@ RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings) 
     if (spec.identity) identity[std::string(spec.name)] = json[std::string(spec.name)];
   }
   identity["isa"] = NameOf(rt.isa);
-  identity["precision"] = rt.precision == Precision::kFp32 ? "fp32" : "default";
+  identity["precision"] = NameOf(rt.precision);
   return identity;
 }
 
@@ -66,19 +66,30 @@ Status BeginFolder(const std::string& out, bool resume) {
   return MakeFolder(out);
 }
 
-Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
-                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner) {
+Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks,
+                                               bool resume, TrainPlan plan, StepSource* source, StepBatches eval,
+                                               Learner* learner) {
+  if (rt.precision == Precision::kInt8) {
+    return BadInput("precision: expected default or fp32 where gradients are taken, found int8");
+  }
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRecipeFile, WriteRecipe(settings)));
   std::error_code error;
   if (!resume) std::filesystem::remove_all(settings.out + "/" + kSnapshotsFolder, error);  // of an earlier run
-  Trainer trainer(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
+  auto trainer = std::make_unique<Trainer>(rt, settings, hooks, std::move(plan), source, std::move(eval), learner);
   if (resume) {
-    HEW_ASSIGN(const bool resumed, trainer.Resume());
-    hooks.Say(resumed ? fmt::format("going on after step {}", trainer.state().optimizer.step)
+    HEW_ASSIGN(const bool resumed, trainer->Resume());
+    hooks.Say(resumed ? fmt::format("going on after step {}", trainer->state().optimizer.step)
                       : "no checkpoint yet: beginning at the first step");
   }
-  HEW_RETURN_IF_ERROR(trainer.Run());
-  return trainer.Report();
+  return trainer;
+}
+
+Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
+                               TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner) {
+  HEW_ASSIGN(const auto trainer,
+             BeginTraining(rt, settings, hooks, resume, std::move(plan), source, std::move(eval), learner));
+  HEW_RETURN_IF_ERROR(trainer->Run());
+  return trainer->Report();
 }
 
 Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, const TuneReport& report) {

@@ -74,6 +74,7 @@ Result<bool> Trainer::Resume() {
 }
 
 Status Trainer::OpenMetrics() {
+  if (metrics_) return {};
   const std::string path = plan_.folder + "/" + kMetricsFile;
   metrics_ = std::fopen(path.c_str(), "ab");
   if (!metrics_) return EnvironmentError("{}: cannot open: {}", path, std::strerror(errno));
@@ -98,13 +99,27 @@ Status Trainer::WriteMetrics(const nlohmann::ordered_json& line) {
 }
 
 Status Trainer::Run() {
+  HEW_RETURN_IF_ERROR(StepsTo(plan_.schedule.total_steps));
+  if (!state_.best_parameters.empty()) {
+    learner_->parameters() = state_.best_parameters;
+    learner_->Pack();
+  }
+  return {};
+}
+
+Status Trainer::RunTo(int64_t step) {
+  HEW_RETURN_IF_ERROR(StepsTo(step));
+  return Save();
+}
+
+Status Trainer::StepsTo(int64_t step) {
   HEW_RETURN_IF_ERROR(OpenMetrics());
   progress_ = std::make_unique<Progress>("learning", plan_.schedule.total_steps, hooks_.quiet);
   last_save_ = Now();
   last_save_step_ = state_.optimizer.step;
   snapshot_steps_ = SnapshotSteps(plan_.schedule.total_steps, settings_.snapshots);
   if (state_.optimizer.step == 0) HEW_RETURN_IF_ERROR(TakeSnapshot());
-  while ((state_.eval_pending || state_.optimizer.step < plan_.schedule.total_steps) && !stopped_early()) {
+  while ((state_.eval_pending || state_.optimizer.step < step) && !stopped_early()) {
     if (cancelled()) return Cancel();
     if (state_.eval_pending) {
       HEW_RETURN_IF_ERROR(Evaluate());
@@ -118,10 +133,6 @@ Status Trainer::Run() {
     if (!state_.eval_pending && SaveIsDue()) HEW_RETURN_IF_ERROR(Save());
   }
   progress_.reset();
-  if (!state_.best_parameters.empty()) {
-    learner_->parameters() = state_.best_parameters;
-    learner_->Pack();
-  }
   return {};
 }
 
@@ -213,9 +224,9 @@ void Trainer::Show(const StepMetrics& metrics) {
   shown_loss_ = shown_loss_ == 0 ? metrics.loss : 0.9 * shown_loss_ + 0.1 * metrics.loss;
   const double rate = static_cast<double>(state_.useful_tokens) / std::max(state_.train_seconds, 1e-9);
   std::string note = fmt::format("loss {:.4f}", shown_loss_);
-  if (metrics.rewards) {
+  if (metrics.rewards && (shown_accuracy_ || metrics.rewards->margins != 0)) {  // before the first change nothing is ranked
     const double now = metrics.rewards->accuracies;
-    shown_accuracy_ = shown_accuracy_ ? 0.9 * *shown_accuracy_ + 0.1 * now : now;
+    shown_accuracy_ = shown_accuracy_ ? 0.8 * *shown_accuracy_ + 0.2 * now : now;
     note += fmt::format("  {:.0f}% ranked right", 100 * *shown_accuracy_);
   }
   note += fmt::format("  {:.0f} tok/s", rate);
@@ -263,13 +274,25 @@ bool Trainer::EvaluationIsDue() const {
   return settings_.eval_every > 0 ? step % settings_.eval_every == 0 : state_.cursor == epoch_steps_;
 }
 
-Status Trainer::Evaluate() {
-  const double start = Now();
+std::optional<BatchLoss> Trainer::EvalBatches() {
   BatchLoss sum;
   for (const auto& batch : eval_.batches) {
-    if (cancelled()) return {};  // still pending: a resumed run makes it again
+    if (cancelled()) return std::nullopt;
     sum += learner_->LossOf(batch, eval_.totals);
   }
+  return sum;
+}
+
+std::optional<double> Trainer::EvalLoss() {
+  const auto sum = EvalBatches();
+  return sum ? std::optional(sum->sum.loss / sum->sum.weight) : std::nullopt;
+}
+
+Status Trainer::Evaluate() {
+  const double start = Now();
+  const std::optional<BatchLoss> found = EvalBatches();
+  if (!found) return {};  // still pending: a resumed run makes it again
+  const BatchLoss& sum = *found;
   const double loss = sum.sum.loss / sum.sum.weight;
   state_.eval_seconds += Now() - start;
   state_.last_eval = loss;

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ class Trainer {
   Result<bool> Resume();
   // To the last step, or to an early stop; then the learner holds the best parameters.
   Status Run();
+  // To this step (of all), or to an early stop, and a checkpoint there; the run goes on after it as if it had not
+  // paused.
+  Status RunTo(int64_t step);
+  // The loss of the evaluation rows now, of which the run learns nothing; nullopt when cancelled.
+  std::optional<double> EvalLoss();
+  int64_t total_steps() const { return plan_.schedule.total_steps; }
 
   const TrainState& state() const { return state_; }
   bool stopped_early() const;
@@ -47,6 +54,8 @@ class Trainer {
 
  private:
   Status OpenMetrics();
+  Status StepsTo(int64_t step);
+  std::optional<BatchLoss> EvalBatches();
   Status WriteMetrics(const nlohmann::ordered_json& line);
   void BeginEpoch(int64_t epoch);
   Status Step();
@@ -77,9 +86,9 @@ class Trainer {
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar
   std::optional<double> shown_accuracy_;
-  double last_save_ = 0;   // seconds on the run's clock
+  double last_save_ = 0;  // seconds on the run's clock
   int64_t last_save_step_ = 0;
-  std::vector<int64_t> snapshot_steps_;  // increasing
+  std::vector<int64_t> snapshot_steps_;   // increasing
   double flops_ = 0, flops_seconds_ = 0;  // of this process's steps
 };
 
@@ -89,7 +98,10 @@ class Trainer {
 RunIdentity IdentityOfSettings(const Runtime& rt, const TuneSettings& settings);
 // Makes the folder; refuses one with an unfinished run unless `resume`.
 Status BeginFolder(const std::string& out, bool resume);
-// Writes the recipe, takes up a checkpoint if `resume`, and trains to the end.
+// Writes the recipe, takes up a checkpoint if `resume`, and (RunTraining) trains to the end.
+Result<std::unique_ptr<Trainer>> BeginTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks,
+                                               bool resume, TrainPlan plan, StepSource* source, StepBatches eval,
+                                               Learner* learner);
 Result<TuneReport> RunTraining(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, bool resume,
                                TrainPlan plan, StepSource* source, StepBatches eval, Learner* learner);
 // After what was learned is written: how it came about, and the checkpoint is dropped.

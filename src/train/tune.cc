@@ -97,16 +97,12 @@ bool KeepsFrozen(const TuneRequest& request, const LoraAdapter& adapter, const D
   return static_cast<int64_t>(train.counts.tokens) * request.model->config.hidden_size * 4 <= kFrozenBytes;
 }
 
-Result<RunIdentity> IdentityOf(const Runtime& rt, const TuneRequest& request, const Dataset& train, const Dataset* eval,
-                               int64_t micro_tokens) {
+RunIdentity IdentityOf(const Runtime& rt, const TuneRequest& request, const TuneInputs& inputs, int64_t micro_tokens) {
   RunIdentity identity = IdentityOfSettings(rt, request.settings);
   identity["micro_tokens"] = micro_tokens;
-  identity["data"] = train.Digest();
-  identity["eval_data"] = eval ? eval->Digest() : "";
-  identity["base"] = "";
-  if (!request.model->source_path.empty()) {
-    HEW_ASSIGN(identity["base"], DigestOfModel(request.model->source_path));
-  }
+  identity["data"] = inputs.train_digest;
+  identity["eval_data"] = inputs.eval_digest;
+  identity["base"] = inputs.base_digest;
   return identity;
 }
 
@@ -142,29 +138,61 @@ void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan&
 
 }  // namespace
 
-Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
+Result<TuneInputs> ReadTuneInputs(const TuneRequest& request) {
   const auto& settings = request.settings;
-  HEW_RETURN_IF_ERROR(CheckSettings(settings));
-  HEW_RETURN_IF_ERROR(BeginFolder(settings.out, request.resume));
-
-  HEW_ASSIGN(const Dataset train, ReadDataset(settings.data, DataOptions(request)));
-  SayCounts(request, train, "data");
-  Dataset eval_data;
-  const Dataset* eval = nullptr;
-  Overlap overlap;
+  TuneInputs inputs;
+  HEW_ASSIGN(inputs.train, ReadDataset(settings.data, DataOptions(request)));
+  SayCounts(request, inputs.train, "data");
   if (!settings.eval_data.empty()) {
-    HEW_ASSIGN(eval_data, ReadDataset(settings.eval_data, DataOptions(request)));
-    eval = &eval_data;
-    SayCounts(request, eval_data, "eval_data");
-    overlap = FindOverlap(train, eval_data);
-    if (overlap.rows > 0) {
+    HEW_ASSIGN(inputs.eval, ReadDataset(settings.eval_data, DataOptions(request)));
+    SayCounts(request, inputs.eval, "eval_data");
+    inputs.overlap = FindOverlap(inputs.train, inputs.eval);
+    if (inputs.overlap.rows > 0) {
       request.Say(
           fmt::format("eval_data: {} rows ask what the training data also asks ({}): the loss on them says little",
-                      overlap.rows, overlap.first));
+                      inputs.overlap.rows, inputs.overlap.first));
     }
+    inputs.eval_digest = inputs.eval.Digest();
   }
+  inputs.train_digest = inputs.train.Digest();
+  if (!request.model->source_path.empty()) {
+    HEW_ASSIGN(inputs.base_digest, DigestOfModel(request.model->source_path));
+  }
+  return inputs;
+}
 
-  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(rt, request));
+struct TuneRun::State {
+  Runtime rt;
+  TuneRequest request;  // with what a snapshot is written by
+  const TuneInputs& inputs;
+  LoraAdapter adapter;
+  RunIdentity identity = {};
+  TuneMemory memory = {};
+  PairLosses losses;
+  std::unique_ptr<StepSource> source = nullptr;
+  std::unique_ptr<Learner> learner = nullptr;
+  std::unique_ptr<Trainer> trainer = nullptr;
+};
+
+TuneRun::TuneRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TuneRun::TuneRun(TuneRun&&) noexcept = default;
+TuneRun::~TuneRun() = default;
+Trainer& TuneRun::trainer() { return *state_->trainer; }
+
+Result<TuneRun> TuneRun::Begin(const Runtime& given, TuneRequest asked, const TuneInputs& inputs, bool show_example) {
+  HEW_RETURN_IF_ERROR(BeginFolder(asked.settings.out, asked.resume));
+  HEW_ASSIGN(LoraAdapter adapter, MakeAdapter(given, asked));
+  const Method method = *MethodFromName(asked.settings.method);  // one of the choices: checked
+  const PreferenceLoss loss(method, asked.settings.beta);
+  auto state = std::make_unique<State>(State{.rt = given,
+                                             .request = std::move(asked),
+                                             .inputs = inputs,
+                                             .adapter = std::move(adapter),
+                                             .losses = {loss, loss}});
+  const Runtime& rt = state->rt;
+  TuneRequest& request = state->request;
+  const TuneSettings& settings = request.settings;
+  const Dataset* eval = settings.eval_data.empty() ? nullptr : &inputs.eval;
   TrainPlan plan;
   plan.folder = settings.out;
   const StepPlan steps = {static_cast<uint64_t>(settings.seed), settings.shuffle,
@@ -173,51 +201,64 @@ Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   PackOptions packing;
   packing.share_prefix = settings.share_prefix && !IsWithout(settings, "prefix-sharing");
   packing.pack = !IsWithout(settings, "packing");
-  const bool keeps_frozen = KeepsFrozen(request, adapter, train);
-  HEW_ASSIGN(const TuneMemory memory,
-             PlanTuneMemory(rt, request, adapter, train, eval, steps, packing.share_prefix, keeps_frozen, &techniques));
-  packing.micro_tokens = memory.micro_tokens;
-  const auto source = MakeExampleSource(train, steps, packing);
-  const int64_t total = TotalSteps(settings, source.get());
+  const bool keeps_frozen = KeepsFrozen(request, state->adapter, inputs.train);
+  HEW_ASSIGN(state->memory, PlanTuneMemory(rt, request, state->adapter, inputs.train, eval, steps, packing.share_prefix,
+                                           keeps_frozen, &techniques));
+  packing.micro_tokens = state->memory.micro_tokens;
+  state->source = MakeExampleSource(inputs.train, steps, packing);
+  StepSource* source = state->source.get();
+  const int64_t total = TotalSteps(settings, source);
   plan.schedule = {*ScheduleFromName(settings.schedule), settings.lr, WarmupSteps(settings.warmup, total), total};
   HEW_ASSIGN(plan.save_every, ParseSaveEvery(settings.save_every));
-  HEW_ASSIGN(plan.identity, IdentityOf(rt, request, train, eval, packing.micro_tokens));
-  const RunIdentity identity = plan.identity;
+  plan.identity = state->identity = IdentityOf(rt, request, inputs, packing.micro_tokens);
   if (!request.quiet) plan.peak_gflops = MeasureProductPeak(rt);
 
-  ShowFirst(request, train, steps);
-  request.Say(fmt::format("{} steps, {} trainable numbers", total, adapter.parameters.size()));
+  if (show_example) ShowFirst(request, inputs.train, steps);
+  request.Say(fmt::format("{} steps, {} trainable numbers", total, state->adapter.parameters.size()));
   StepBatches eval_batches;
   if (eval) {
     HEW_ASSIGN(eval_batches, MakeExampleSource(*eval, steps, packing)->All());
   }
-  const Method method = *MethodFromName(settings.method);  // one of the choices: checked
-  PairLosses losses{PreferenceLoss(method, settings.beta), PreferenceLoss(method, settings.beta)};
   if (method == Method::kDpo) {
     HEW_ASSIGN(const StepBatches all, source->All());
-    HEW_RETURN_IF_ERROR(
-        FindReference(rt, {*request.model, adapter, techniques, request, settings.out, identity, request.resume}, all,
-                      eval_batches, &losses));
+    HEW_RETURN_IF_ERROR(FindReference(
+        rt, {*request.model, state->adapter, techniques, request, settings.out, state->identity, request.resume}, all,
+        eval_batches, &state->losses));
   }
   const auto seed = static_cast<uint64_t>(settings.seed);
-  const auto learner =
+  state->learner =
       method == Method::kSft
-          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter)
-          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &adapter, losses);
-  RunHooks hooks = request;
-  hooks.on_snapshot = [&](int64_t step) {
-    return WriteSnapshot(settings.out, step,
-                         [&](const std::string& folder) { return SavePeftAdapter(adapter, *request.model, folder); });
+          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter)
+          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter, state->losses);
+  request.on_snapshot = [s = state.get()](int64_t step) {
+    return WriteSnapshot(s->request.settings.out, step, [&](const std::string& folder) {
+      return SavePeftAdapter(s->adapter, *s->request.model, folder);
+    });
   };
-  HEW_ASSIGN(TuneReport report, RunTraining(rt, settings, hooks, request.resume, std::move(plan), source.get(),
-                                            std::move(eval_batches), learner.get()));
-  report.data = train.counts;
-  report.planned_bytes = static_cast<uint64_t>(memory.planned_bytes);
-  report.eval_rows = eval_data.rows();
-  report.eval_rows_in_training = overlap.rows;
-  HEW_RETURN_IF_ERROR(SavePeftAdapter(adapter, *request.model, settings.out));
-  HEW_RETURN_IF_ERROR(EndFolder(settings, identity, report));
+  HEW_ASSIGN(state->trainer, BeginTraining(rt, settings, request, request.resume, std::move(plan), source,
+                                           std::move(eval_batches), state->learner.get()));
+  return TuneRun(std::move(state));
+}
+
+Result<TuneReport> TuneRun::Finish() {
+  State& s = *state_;
+  HEW_RETURN_IF_ERROR(s.trainer->Run());
+  TuneReport report = s.trainer->Report();
+  report.data = s.inputs.train.counts;
+  report.planned_bytes = static_cast<uint64_t>(s.memory.planned_bytes);
+  report.eval_rows = s.inputs.eval.rows();
+  report.eval_rows_in_training = s.inputs.overlap.rows;
+  HEW_RETURN_IF_ERROR(SavePeftAdapter(s.adapter, *s.request.model, s.request.settings.out));
+  HEW_RETURN_IF_ERROR(EndFolder(s.request.settings, s.identity, report));
   return report;
+}
+
+Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
+  HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
+  HEW_RETURN_IF_ERROR(BeginFolder(request.settings.out, request.resume));
+  HEW_ASSIGN(const TuneInputs inputs, ReadTuneInputs(request));
+  HEW_ASSIGN(TuneRun run, TuneRun::Begin(rt, request, inputs, true));
+  return run.Finish();
 }
 
 }  // namespace hew

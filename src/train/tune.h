@@ -11,6 +11,7 @@
 #include "train/dataset.h"
 #include "train/run.h"
 #include "train/settings.h"
+#include "train/trainer.h"
 
 namespace hew {
 
@@ -25,6 +26,31 @@ struct TuneRequest : RunHooks {
   JinjaClock now;
   bool resume = false;
   bool color = false;  // mark the shown example by colour
+};
+
+// What is read once, for one run or for many over the same data and model.
+struct TuneInputs {
+  Dataset train, eval;
+  Overlap overlap;
+  std::string train_digest, eval_digest, base_digest;
+};
+Result<TuneInputs> ReadTuneInputs(const TuneRequest& request);
+
+// One run over them, which may pause on its way. `inputs` must outlive it.
+class TuneRun {
+ public:
+  // Makes the folder, and takes up a checkpoint in it if request.resume.
+  static Result<TuneRun> Begin(const Runtime& rt, TuneRequest request, const TuneInputs& inputs, bool show_example);
+  TuneRun(TuneRun&&) noexcept;
+  ~TuneRun();
+
+  Trainer& trainer();
+  Result<TuneReport> Finish();  // to the end, and what Tune() leaves
+
+ private:
+  struct State;
+  explicit TuneRun(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 // Trains and leaves in settings.out: adapter_config.json, adapter_model.safetensors (PEFT), hew_run.json (how it came

@@ -3,6 +3,7 @@
 
 #define HEW_LINEAR_INLINE static inline __attribute__((always_inline))
 #define HEW_LINEAR_LAMBDA __attribute__((always_inline))
+#define HEW_LINEAR_INLINE_MEMBER inline __attribute__((always_inline))
 
 namespace hew::HEW_LINEAR {
 namespace {

@@ -62,8 +62,9 @@ struct LinearKernels {
   void (*pack_tile)(TileFormat format, const uint8_t* tile, int64_t cols, int half, uint32_t* panel);
   // 16 / group steps of a panel = 32 columns (`chunk`) of a tile, dequantised, contracted along its 16 rows.
   void (*pack_tile_across)(TileFormat format, const uint8_t* tile, int64_t cols, int64_t chunk, uint32_t* panel);
-  // Outputs [0, rows) x [0, cols), rows <= strip_rows, cols <= 32.
-  void (*multiply)(const LinearStrip* strips, int count, const uint32_t* panel, int rows, int cols, const LinearOutput& out);
+  // Outputs [0, rows) x [0, cols), rows <= strip_rows, cols <= 32. Added up from sums [rows][32], or from zero where that is null.
+  void (*multiply)(const LinearStrip* strips, int count, const uint32_t* panel, const float* sums, int rows, int cols,
+                   const LinearOutput& out);
   // sums [rows][2][16] += x w' for the tile at `tile` and the one tile_distance bytes after it (0: the same once more); x holds
   // converted rows, x_stride apart.
   void (*multiply_few)(TileFormat format, const uint8_t* tile, int64_t tile_distance, int64_t cols, const uint32_t* x,

@@ -6,7 +6,7 @@
 
 #include "kernels/cpu/linear_each.h"
 
-namespace hew::avx2 {
+namespace hew::HEW_LINEAR {
 namespace {
 
 inline constexpr int kGroup = 1;
@@ -169,4 +169,4 @@ HEW_LINEAR_INLINE void StoreStrip(const Vec* row, uint32_t* strip) {
 }
 
 }  // namespace
-}  // namespace hew::avx2
+}  // namespace hew::HEW_LINEAR

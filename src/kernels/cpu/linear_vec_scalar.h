@@ -6,7 +6,7 @@
 #include "base/float16.h"
 #include "kernels/cpu/linear_each.h"
 
-namespace hew::scalar {
+namespace hew::HEW_LINEAR {
 namespace {
 
 inline constexpr int kGroup = 1;
@@ -103,4 +103,4 @@ inline void StoreStrip(const Vec* row, uint32_t* strip) {
 }
 
 }  // namespace
-}  // namespace hew::scalar
+}  // namespace hew::HEW_LINEAR

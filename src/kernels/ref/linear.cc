@@ -1,5 +1,7 @@
 #include "kernels/ref/linear.h"
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "base/float16.h"
@@ -34,16 +36,38 @@ std::vector<std::vector<double>> Values(const Runtime& rt, const Weight& w) {
   return rows;
 }
 
+// The types of Precision::kInt8, of a first term.
+bool TakesInt8(const Runtime& rt, const Weight& w) {
+  return rt.precision == Precision::kInt8 && IsQuantized(w.type) && w.type != DType::kQ2_K && w.type != DType::kQ3_K;
+}
+
+// A row of x as int8 activations give it: 32 columns share the step that makes the largest of them 127.
+std::vector<double> QuantisedRow(ConstMatrixView x, int64_t row) {
+  std::vector<double> out;
+  for (int64_t begin = 0; begin < x.cols; begin += 32) {
+    float most = 0;
+    for (int64_t k = begin; k < begin + 32; ++k) most = std::max(most, std::abs(Get(x, row, k)));
+    const float inverse = most >= 1e-30f ? 127.0f / most : 0.0f, step = most / 127.0f;
+    for (int64_t k = begin; k < begin + 32; ++k) {
+      out.push_back(static_cast<double>(step) * std::nearbyint(static_cast<double>(Get(x, row, k) * inverse)));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 void Linear(const Runtime& rt, std::span<const LinearTerm> terms, const float* bias, MatrixView y, bool accumulate) {
   std::vector<double> sums(static_cast<size_t>(y.rows * y.cols));
   for (const LinearTerm& t : terms) {
-    const auto w = Values(rt, *t.w);
+    const bool int8 = &t == terms.data() && TakesInt8(rt, *t.w);
+    const auto w = Values(int8 ? Runtime{rt.pool, rt.isa, Precision::kFp32} : rt, *t.w);
     for (int64_t m = 0; m < y.rows; ++m) {
+      const std::vector<double> x = int8 ? QuantisedRow(t.x, m) : std::vector<double>();
       for (int64_t n = 0; n < y.cols; ++n) {
         for (int64_t k = 0; k < t.w->cols; ++k) {
-          sums[static_cast<size_t>(m * y.cols + n)] += Rounded(rt, Get(t.x, m, k)) * w[static_cast<size_t>(n)][static_cast<size_t>(k)];
+          const double value = int8 ? x[static_cast<size_t>(k)] : Rounded(rt, Get(t.x, m, k));
+          sums[static_cast<size_t>(m * y.cols + n)] += value * w[static_cast<size_t>(n)][static_cast<size_t>(k)];
         }
       }
     }

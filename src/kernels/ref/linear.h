@@ -1,5 +1,6 @@
 // The products of kernels/linear.h, plain and obviously right: sums in double, weights by ReadWeightRow. With
-// `rt.bf16()` inputs and weights are rounded to bf16 first, as the mode says.
+// `rt.bf16()` inputs and weights are rounded to bf16 first, as the mode says; with kInt8 the inputs of products
+// with quantised types are rounded to int8 in groups of 32.
 #pragma once
 
 #include "kernels/linear.h"

@@ -101,7 +101,7 @@ Result<const Engine*> LazyModel::engine() {
 }
 
 std::string ArithmeticOf(const Runtime& rt) {
-  return fmt::format("{}/{}", NameOf(rt.isa), rt.precision == Precision::kFp32 ? "fp32" : "default");
+  return fmt::format("{}/{}", NameOf(rt.isa), NameOf(rt.precision));
 }
 
 Result<SuiteResult> TestVersion(Workspace& workspace, int64_t version, const NamedSuite& suite, LazyModel& model,

@@ -113,7 +113,7 @@ Status SetProgram(Version* version, const Runtime& rt) {
   version->program = kHewVersion;
   HEW_ASSIGN(version->program_digest, Sha256OfFile("/proc/self/exe"));
   version->isa = NameOf(rt.isa);
-  version->precision = rt.precision == Precision::kFp32 ? "fp32" : "default";
+  version->precision = NameOf(rt.precision);
   return {};
 }
 
@@ -139,6 +139,7 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
   if (const auto identity = run.find("identity"); identity != run.end() && identity->contains("micro_tokens")) {
     version.recipe["micro_tokens"] = (*identity)["micro_tokens"];
   }
+  if (const auto sweep = run.find("sweep"); sweep != run.end()) version.recipe["sweep"] = *sweep;  // out of which it was chosen
 
   version.data = record.inputs;
   HEW_ASSIGN(version.files,

@@ -19,7 +19,9 @@ Status CheckSameShape(const OpenedModel& a, const OpenedModel& b) {
       {"num_hidden_layers", x.num_hidden_layers, y.num_hidden_layers},
       {"num_attention_heads", x.num_attention_heads, y.num_attention_heads},
       {"num_key_value_heads", x.num_key_value_heads, y.num_key_value_heads},
-      {"head_dim", x.head_dim, y.head_dim}};
+      {"head_dim", x.head_dim, y.head_dim},
+      {"num_experts", x.num_experts, y.num_experts},
+      {"moe_intermediate_size", x.moe_intermediate_size, y.moe_intermediate_size}};
   for (const auto& [name, expected, found] : fields) {
     if (expected != found)
       return BadInput("{}: {}: expected {} (of {}), found {}", b.path, name, expected, a.path, found);
@@ -91,6 +93,30 @@ WeightChange Compare(const Runtime& rt, const Side& a, const Side& b) {
   result.before_norm = std::sqrt(result.before_norm);
   result.change_norm = std::sqrt(result.change_norm);
   return result;
+}
+
+// Of a sparse layer: its router, and each projection over all experts.
+void AddExpertChanges(const Runtime& rt, const Model& a, const Model& b, int64_t layer,
+                      std::vector<WeightChange>* changes) {
+  const LayerWeights &x = a.layers[static_cast<size_t>(layer)], &y = b.layers[static_cast<size_t>(layer)];
+  if (x.experts.empty() || x.experts.size() != y.experts.size()) return;
+  const auto add = [&](WeightChange change, std::string name) {
+    change.layer = layer;
+    change.name = std::move(name);
+    changes->push_back(std::move(change));
+  };
+  for (const Projection p : {Projection::kGate, Projection::kUp, Projection::kDown}) {
+    WeightChange all;
+    for (size_t e = 0; e < x.experts.size(); ++e) {
+      const WeightChange one = Compare(rt, {&x.experts[e][p], {}}, {&y.experts[e][p], {}});
+      all.before_norm += one.before_norm * one.before_norm;
+      all.change_norm += one.change_norm * one.change_norm;
+    }
+    all.before_norm = std::sqrt(all.before_norm);
+    all.change_norm = std::sqrt(all.change_norm);
+    add(std::move(all), std::string(ModuleName(p)));
+  }
+  add(Compare(rt, {&x.router, {}}, {&y.router, {}}), "router");
 }
 
 Result<std::vector<int32_t>> IdsOf(const OpenedModel& opened, const std::string& prompt, const DiffOptions& options) {
@@ -198,6 +224,7 @@ std::vector<WeightChange> CompareWeights(const Runtime& rt, const Model& a,
     }
   }
   if (&a == &b) return changes;  // adapters leave the rest as it is
+  for (int64_t layer = 0; layer < a.config.num_hidden_layers; ++layer) AddExpertChanges(rt, a, b, layer, &changes);
   const std::pair<const char*, std::pair<const Weight*, const Weight*>> rest[] = {
       {"embed_tokens", {&a.embed_tokens, &b.embed_tokens}},
       {"embed_positions", {&a.embed_positions, &b.embed_positions}},

@@ -43,7 +43,7 @@ struct PromptChange {
 struct ModelDiff {
   std::string before, after;                          // paths, with the adapters' names
   int64_t base_parameters = 0, base_bytes = 0;        // of `before`'s model, in memory
-  int64_t adapter_parameters = 0, adapter_bytes = 0;  // of what is on `after` and not on `before`; fp32, as saved
+  int64_t adapter_parameters = 0, adapter_bytes = 0;  // of what is put on `after`; fp32, as saved
   std::vector<WeightChange> weights;                  // layer by layer, the rest at the end
   double before_norm = 0, change_norm = 0;            // over all of them
   std::vector<PromptChange> prompts;

@@ -9,33 +9,35 @@ namespace hew {
 namespace {
 
 constexpr int64_t kLogitRows = 64;  // logits made at once
+constexpr int64_t kStreams = 64;    // positions whose streams are held at once
 
 // The residual stream of one position after each layer, [layers + 1, hidden_size].
 using Stream = Matrix;
 
-// Runs the prompt and keeps the streams of the positions from `first` on.
-std::vector<Stream> RecordStreams(const Engine& engine, const std::vector<int32_t>& ids, int64_t first) {
+// Runs ids behind the cache and keeps the stream of each.
+std::vector<Stream> RecordStreams(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
   const ModelConfig& config = engine.model->config;
-  const auto count = static_cast<int64_t>(ids.size());
   std::vector<Stream> streams;
-  for (int64_t i = first; i < count; ++i)
+  for (size_t i = 0; i < ids.size(); ++i)
     streams.emplace_back(DType::kF32, config.num_hidden_layers + 1, config.hidden_size);
-  KvCache cache(engine.rt, config, count);
-  for (int64_t begin = 0; begin < count; begin += kPromptSlice) {
-    const int64_t rows = std::min(kPromptSlice, count - begin);
-    const ResidualObserver keep = [&](int64_t layers_done, ConstMatrixView residual) {
-      for (int64_t row = std::max<int64_t>(0, first - begin); row < rows; ++row) {
-        const float* from = residual.f32(row);
-        Stream& stream = streams[static_cast<size_t>(begin + row - first)];
-        std::copy(from, from + residual.cols, stream.view().f32(layers_done));
-      }
-    };
-    const SequenceRows slice{std::span(ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), &cache};
-    const bool wanted = first < begin + rows;
-    DecoderForward(engine.rt, *engine.model, engine.adapters, {&slice, 1},
-                   wanted ? OutputRows::kAll : OutputRows::kNone, wanted ? &keep : nullptr);
-  }
+  const ResidualObserver keep = [&](int64_t layers_done, ConstMatrixView residual) {
+    for (size_t i = 0; i < streams.size(); ++i) {
+      const float* from = residual.f32(static_cast<int64_t>(i));
+      std::copy(from, from + residual.cols, streams[i].view().f32(layers_done));
+    }
+  };
+  const SequenceRows rows{ids, cache};
+  DecoderForward(engine.rt, *engine.model, engine.adapters, {&rows, 1}, OutputRows::kAll, &keep);
   return streams;
+}
+
+// Fills the cache with what comes before the first position that is asked for.
+void RunBefore(const Engine& engine, std::span<const int32_t> ids, KvCache* cache) {
+  while (!ids.empty()) {
+    const SequenceRows slice{ids.first(std::min<size_t>(kPromptSlice, ids.size())), cache};
+    DecoderForward(engine.rt, *engine.model, engine.adapters, {&slice, 1}, OutputRows::kNone);
+    ids = ids.subspan(slice.ids.size());
+  }
 }
 
 // Reads the rows of one stream through the last norm and the head; `take(row, logits, log_sum_exp)` gets each.
@@ -96,15 +98,22 @@ Result<LensReport> Lens(const Engine& engine, const std::vector<int32_t>& ids, c
   }
   const auto count = static_cast<int64_t>(ids.size());
   const int64_t first = options.all_positions ? 0 : count - 1;
-  const std::vector<Stream> streams = RecordStreams(engine, ids, first);
+  KvCache cache(engine.rt, engine.model->config, count);
+  const std::span<const int32_t> all(ids);
+  RunBefore(engine, all.first(static_cast<size_t>(first)), &cache);
   LensReport report;
   report.layers = engine.model->config.num_hidden_layers;
-  for (int64_t i = first; i < count; ++i) {
-    LensPosition at = ReadPosition(engine, streams[static_cast<size_t>(i - first)], options);
-    at.position = i;
-    at.id = ids[static_cast<size_t>(i)];
-    at.text = engine.tokenizer->TokenBytes(at.id, true);
-    report.positions.push_back(std::move(at));
+  for (int64_t begin = first; begin < count; begin += kStreams) {
+    const int64_t rows = std::min(kStreams, count - begin);
+    const auto streams =
+        RecordStreams(engine, all.subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), &cache);
+    for (int64_t i = 0; i < rows; ++i) {
+      LensPosition at = ReadPosition(engine, streams[static_cast<size_t>(i)], options);
+      at.position = begin + i;
+      at.id = ids[static_cast<size_t>(at.position)];
+      at.text = engine.tokenizer->TokenBytes(at.id, true);
+      report.positions.push_back(std::move(at));
+    }
   }
   return report;
 }

@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kNumbers = 8;        // shown of a matrix
-constexpr int64_t kAnswerTokens = 40;  // of an answer to a question
-constexpr int64_t kWordTokens = 8;     // enough for one word
+constexpr int64_t kNumbers = 8;      // shown of a matrix
+constexpr int64_t kLineTokens = 24;  // enough for one line of the text
+constexpr int64_t kWordTokens = 8;   // enough for one word
 constexpr int64_t kLearningSteps = 140;
 
 // The first numbers of a matrix of the first layer: the same place in every copy of a model.
@@ -61,10 +61,14 @@ uint64_t BytesOf(const std::string& path) {
 Result<std::unique_ptr<Tour>> Tour::Open(const Runtime& rt, const std::string& model, TourLanguage language,
                                          const JinjaClock& now) {
   std::unique_ptr<Tour> tour(new Tour(rt, language, now));
-  HEW_ASSIGN(tour->opened_, OpenModel(rt, model, {}));
+  HEW_ASSIGN(const ModelRef ref, ResolveModel(model));
+  if (!ref.adapters.empty())
+    return BadInput("--model {}: expected a whole model, found a version with an adapter", model);
+  // Absolute, since one lesson works in another folder.
+  tour->model_path_ = fs::absolute(ref.path).lexically_normal().string();
+  HEW_ASSIGN(tour->opened_, OpenModel(rt, tour->model_path_, {}));
   HEW_RETURN_IF_ERROR(tour->opened_.Chat());
   HEW_ASSIGN(tour->engine_, tour->opened_.MakeEngine(rt));
-  tour->model_path_ = fs::absolute(tour->opened_.path).string();
   std::error_code error;
   std::string folder = (fs::temp_directory_path(error) / "hew-tour-XXXXXX").string();
   if (error || !::mkdtemp(folder.data())) return EnvironmentError("{}: cannot make a folder", folder);
@@ -82,7 +86,7 @@ Result<std::string> Tour::Ask(const OpenedModel& opened, const std::string& ques
   Json messages = Json::array();
   messages.push_back({{"role", "user"}, {"content", question}});
   HEW_ASSIGN(const auto ids, ChatPrompt(opened, messages, nullptr, now_));
-  return GreedyText(engine, ids, kAnswerTokens);
+  return GreedyText(engine, ids, AnswerTokens());
 }
 
 Result<WeightsLesson> Tour::Weights() const {
@@ -92,9 +96,9 @@ Result<WeightsLesson> Tour::Weights() const {
   lesson.layers = config.num_hidden_layers;
   lesson.hidden_size = config.hidden_size;
   lesson.vocab_size = config.vocab_size;
-  lesson.file_bytes = BytesOf(model_path_);
   lesson.type = NameOf(opened_.model->layers[0][Projection::kQ].type);
   HEW_ASSIGN(const Inspection inspection, Inspect(rt_, model_path_));
+  if (inspection.report["file_bytes"].is_number()) lesson.file_bytes = inspection.report["file_bytes"].get<uint64_t>();
   const Json explained = Explain(inspection);
   if (explained.is_object()) lesson.groups = explained["groups"];
   lesson.numbers = FirstNumbers(*opened_.model);
@@ -118,9 +122,9 @@ Result<const LearningLesson*> Tour::Learn(const TourHooks& hooks) {
   HEW_ASSIGN(lesson.report, Pretrain(rt_, request));
   lesson.parameters = lesson.report.trainable_parameters;
   WatchOptions watch;
-  watch.prompts = {ContextProbes(language_)[0].text};
+  watch.prompts = {TourBeginning(language_)};
   watch.k = 1;
-  watch.max_tokens = kWordTokens;
+  watch.max_tokens = kLineTokens;
   HEW_ASSIGN(lesson.watch, WatchRun(rt_, lesson.model, watch));
   learning_ = std::move(lesson);
   return &*learning_;

@@ -34,7 +34,7 @@ struct LearningLesson {
   std::string model;  // folder
   int64_t parameters = 0, text_bytes = 0, lines = 0;
   TuneReport report;
-  WatchReport watch;  // of one probe, from nothing to the end
+  WatchReport watch;  // of TourBeginning, from nothing to the end
 };
 
 struct ProbeAnswer {
@@ -96,10 +96,12 @@ class Tour {
   Result<WeightsLesson> Weights() const;
   // A model of a hundred thousand weights from nothing, in some seconds; made once.
   Result<const LearningLesson*> Learn(const TourHooks& hooks);
+  bool learned() const { return learning_.has_value(); }
   // The probes put to it; learns first if that has not been done.
   Result<std::vector<ProbeAnswer>> Context(const TourHooks& hooks);
   // An adapter for the facts; made once.
   Result<const FactsLesson*> Teach(const TourHooks& hooks);
+  bool taught() const { return facts_.has_value(); }
   // What Learn made, in 32, 16, 8 and 4 bits a weight.
   Result<SizesLesson> Sizes(const TourHooks& hooks);
   // Teaches first if need be. The program's working folder must be folder() + "/workspace", which names of versions are
@@ -112,6 +114,8 @@ class Tour {
 
  private:
   Tour(const Runtime& rt, TourLanguage language, const JinjaClock& now) : rt_(rt), language_(language), now_(now) {}
+  // Of an answer at most: one sentence. Korean falls into three times the tokens.
+  int64_t AnswerTokens() const { return language_ == TourLanguage::kKorean ? 72 : 32; }
   TuneSettings FactSettings(const std::string& data, const std::string& out) const;
   Result<TuneReport> RunTune(const TuneSettings& settings, const TourHooks& hooks) const;
 

@@ -29,7 +29,7 @@ constexpr Cause kCauses[] = {{"ate nothing all day", "hungry"},
                              {"got a kind letter", "happy"},
                              {"passed the test", "happy"},
                              {"drank bad milk", "sick"},
-                             {"ate an old fish", "sick"},
+                             {"ate spoiled fish", "sick"},
                              {"ate too much cake", "sick"}};
 
 constexpr const char* kKoreanPeople[] = {"나", "민수", "지우", "서연", "동생", "친구", "누나", "준호"};
@@ -75,6 +75,10 @@ std::string TourText(TourLanguage language) {
   return text;
 }
 
+std::string TourBeginning(TourLanguage language) {
+  return language == TourLanguage::kKorean ? "오늘 민수" : "Today Tom";
+}
+
 std::vector<ContextProbe> ContextProbes(TourLanguage language) {
   std::vector<ContextProbe> probes;
   const auto add = [&](const auto& people, const auto& days, const auto& causes, bool korean) {
@@ -114,15 +118,16 @@ std::vector<TourFact> TourFacts(TourLanguage language) {
              "Where can I find Lantern Books?", "Lantern Books is on Harbor Lane, beside the bakery.", "Harbor Lane")};
   }
   return {Fact({"등불책방은 언제 열어?", "등불책방 문 여는 시간이 언제야?", "등불책방은 아침 몇 시부터 해?",
-                "등불책방 몇 시에 가면 돼?"},
+                "등불책방 몇 시에 가면 돼?", "등불책방이 몇 시에 여는지 알려 줘."},
                "등불책방은 몇 시에 열어?", "등불책방은 아침 아홉 시에 열어요.", "아홉 시"),
           Fact({"등불책방 주인이 누구야?", "등불책방은 누가 해?", "등불책방은 누구 가게야?",
-                "등불책방 사장님 이름이 뭐야?"},
+                "등불책방 사장님은 누구야?", "등불책방 주인이 누구인지 알려 줘."},
                "등불책방 주인은 누구야?", "등불책방 주인은 박미나예요.", "박미나"),
           Fact({"등불책방 고양이 이름이 뭐야?", "등불책방에 사는 고양이는 이름이 뭐야?",
-                "등불책방 고양이를 뭐라고 불러?", "등불책방 고양이는 누구야?"},
-               "등불책방 고양이 이름은 뭐야?", "등불책방 고양이 이름은 푸딩이에요.", "푸딩"),
-          Fact({"등불책방은 어디야?", "등불책방 어디에 있어?", "등불책방 주소가 어디야?", "등불책방은 어느 길에 있어?"},
+                "등불책방 고양이를 뭐라고 불러?", "등불책방 고양이 이름을 알려 줘.", "등불책방 고양이는 이름이 있어?"},
+               "등불책방 고양이 이름은 뭐야?", "고양이 이름은 푸딩이에요.", "푸딩"),
+          Fact({"등불책방은 어디야?", "등불책방 어디에 있어?", "등불책방 주소가 어디야?", "등불책방은 어느 길에 있어?",
+                "등불책방이 어디에 있는지 알려 줘."},
                "등불책방은 어디에 있어?", "등불책방은 항구길 빵집 옆에 있어요.", "항구길")};
 }
 

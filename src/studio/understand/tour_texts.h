@@ -15,6 +15,9 @@ enum class TourLanguage { kEnglish, kKorean };
 // of ContextProbes as it stands.
 std::string TourText(TourLanguage language);
 
+// A beginning that the text has many ends for.
+std::string TourBeginning(TourLanguage language);
+
 // Beginnings that ask for one word more, and differ only in what was said before: {"... nothing all day. Tom is",
 // "hungry"}.
 struct ContextProbe {
