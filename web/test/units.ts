@@ -43,6 +43,7 @@ const parts = (pair: { text: string; differs: boolean }[]) => pair.map((p) => (p
 const [left, right] = differences("within 19 days from Billing", "within 30 days by phone");
 same([parts(left), parts(right)], ["within [19] days [from] [Billing]", "within [30] days [by] [phone]"], "differences");
 same(differences("a b", "a b"), [[{ text: "a b", differs: false }], [{ text: "a b", differs: false }]], "no differences");
+same(parts(differences("one two three four five", "six seven eight nine ten")[0]), "one two three four five", "nothing is marked where everything differs");
 same(differences("", "x"), [[], [{ text: "x", differs: true }]], "from nothing");
 for (const text of ["one two  three", " leading", "trailing "]) same(differences(text, "q")[0].map((p) => p.text).join(""), text, "nothing is lost");
 

@@ -5,6 +5,7 @@ export interface Part {
 }
 
 const kMostWords = 400;
+const kLeastCommon = 0.25; // of the longer text's words; texts with less in common would be marked all over, which tells nothing
 
 export function differences(a: string, b: string): [Part[], Part[]] {
   const x = a.split(/(\s+)/).filter((w) => w !== "");
@@ -20,6 +21,8 @@ export function differences(a: string, b: string): [Part[], Part[]] {
       common[i * width + j] = x[i] === y[j] ? common[(i + 1) * width + j + 1] + 1 : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
     }
   }
+  const isWord = (w: string) => w.trim() !== "";
+  const words = Math.max(x.filter(isWord).length, y.filter(isWord).length);
   const left: Part[] = [];
   const right: Part[] = [];
   const add = (to: Part[], text: string, differs: boolean) => {
@@ -29,8 +32,10 @@ export function differences(a: string, b: string): [Part[], Part[]] {
   };
   let i = 0;
   let j = 0;
+  let same = 0;
   while (i < x.length || j < y.length) {
     if (i < x.length && j < y.length && x[i] === y[j]) {
+      if (isWord(x[i])) same += 1;
       add(left, x[i++], false);
       add(right, y[j++], false);
     } else if (j >= y.length || (i < x.length && common[(i + 1) * width + j] >= common[i * width + j + 1])) {
@@ -39,5 +44,6 @@ export function differences(a: string, b: string): [Part[], Part[]] {
       add(right, y[j++], true);
     }
   }
+  if (words > 4 && same < kLeastCommon * words) return [[{ text: a, differs: false }], [{ text: b, differs: false }]];
   return [left, right];
 }

@@ -67,7 +67,7 @@ function paint(chart: Chart | null, props: { lines: Line[]; xLabel: string; xMos
       backgroundColor: colour(`--${l.color}`),
       borderWidth: 2,
       pointRadius: l.dots || l.points.length < 2 ? 3 : 0,
-      tension: 0.25,
+      cubicInterpolationMode: "monotone",
     }));
   const ink = colour("--ink-soft");
   const grid = colour("--line");
