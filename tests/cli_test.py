@@ -292,7 +292,7 @@ class Loop(unittest.TestCase):
         self.assertEqual(states, ["finished", "stopped", "stopped", "stopped"])
         winner = swept["sweep"]["candidates"][swept["sweep"]["winner"] - 1]
         self.assertEqual((winner["values"]["lr"], winner["state"], winner["eval_loss"]), (0.002, "finished", swept["eval_loss"]))
-        alone = report(*self.tune_args("alone", "--epochs", 2, "--eval-data", self.path / "train.jsonl", "--lr", 2e-3, "--seed", winner["values"]["seed"]))
+        alone = report(*self.tune_args("alone", "--epochs", 2, "--eval-data", self.path / "train.jsonl", "--seed", winner["values"]["seed"]))
         name = "adapter_model.safetensors"
         self.assertEqual((pathlib.Path(swept["adapter"]) / name).read_bytes(), (pathlib.Path(alone["adapter"]) / name).read_bytes())
         again = hew(*args, "--resume")
