@@ -78,6 +78,7 @@ TEST(Plan, LoraIsTheTrainersOwnArithmetic) {
   config.num_key_value_heads = 3;
   config.head_dim = 64;
   config.tie_word_embeddings = true;
+  config.layers.resize(30);
   PlanRequest request;
   request.name = "smollm2";
   request.shape = ShapeOf(config);
