@@ -159,7 +159,7 @@ class Page(unittest.TestCase):
 
     def test_b_stop_and_edit(self):
         self.go("chat", "v0")
-        self.browser.execute_script("localStorage.setItem('hew.sampling', JSON.stringify({temperature: 0, maxTokens: 900}))")
+        self.browser.execute_script("localStorage.setItem('hew.sampling', JSON.stringify({temperature: 0, maxTokens: 6000}))")
         self.go("chat", "v0")
         self.ask("Tell me a very long story about a river.")
         self.wait(lambda: self.all(".answer .markdown")[0].text, "no text came")

@@ -138,7 +138,7 @@ class Real(Understand):
     def test_before_and_after_an_adapter(self):
         rows = [{"messages": [{"role": "user", "content": "Who runs the shop?"}, {"role": "assistant", "content": "Mina runs the shop."}]}] * 4
         (self.path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.report("tune", "--base", MODEL, "--data", "data.jsonl", "--out", "adapter", "--rank", 4, "--lr", "2e-3", "--epochs", 8, "--batch-size", 4,
+        self.report("tune", "--base", MODEL, "--data", "data.jsonl", "--out", "adapter", "--rank", 8, "--lr", "2e-3", "--epochs", 20, "--batch-size", 4,
                     "--snapshots", 2, "--layers", "last:10")
         diff = self.report("diff-model", MODEL, "--adapter", "adapter", "--chat", "--prompt", "Who runs the shop?", "-n", 12)
         moved = [w for w in diff["weights"] if w["change_norm"] > 0]
@@ -149,7 +149,8 @@ class Real(Understand):
         self.assertGreater(diff["prompts"][0]["kl"], 0)
         self.assertIn("층", self.hew("diff-model", MODEL, "--adapter", "adapter", "--lang", "ko").stdout)
         watched = self.report("watch", "adapter", "--chat", "--prompt", "Who runs the shop?")
-        self.assertEqual([p["step"] for p in watched["points"]], [0, 3, 8])
+        steps = [p["step"] for p in watched["points"]]
+        self.assertEqual((len(steps), steps[0], steps[-1]), (3, 0, 20))
         followed = [p["answers"][0]["followed_logprob"] for p in watched["points"]]
         self.assertGreater(followed[-1], followed[0])
 
