@@ -270,9 +270,6 @@ class Measurer {
 
   void AddMemory() { results_.insert(results_.end(), memory_.begin(), memory_.end()); }
 
-  // From here on the peak counts anew, where the system lets it.
-  static void ResetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
  private:
   int repeats_;
   std::vector<BenchResult>& results_;
@@ -280,6 +277,8 @@ class Measurer {
 };
 
 }  // namespace
+
+void ResetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,
                                             const BenchSettings& settings) {

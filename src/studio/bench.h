@@ -68,6 +68,9 @@ struct ThreadPeak {
 };
 std::vector<ThreadPeak> MeasureThreads(const Runtime& rt);
 
+// From here on PeakRssBytes counts anew, where the system lets it.
+void ResetPeak();
+
 // Load, first token, prompt, generation (both again with int8 activations), a LoRA step, a full-training step, and the
 // memory that each held at most.
 Result<std::vector<BenchResult>> BenchModel(const Runtime& rt, const std::string& path, const MachinePeak& peak,

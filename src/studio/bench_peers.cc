@@ -110,6 +110,7 @@ std::vector<double> Comparison::Ratios() const {
 
 Result<std::vector<Comparison>> ComparePeer(const Runtime& rt, const std::string& path, const PeerSpec& peer, int pairs,
                                             const BenchSettings& settings, const std::atomic<bool>* cancel) {
+  ResetPeak();
   HEW_ASSIGN(ModelBench bench, ModelBench::Open(rt, path, settings));
   std::vector<Comparison> out;
   Comparer comparer(pairs, &out);
