@@ -4,6 +4,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <exception>
+#include <utility>
 
 #include "http/http_error.h"
 #include "http/http_head.h"
@@ -67,9 +68,18 @@ void Connection::Check(Clock::time_point now) {
 }
 
 asio::awaitable<bool> Connection::Wait(double seconds) {
-  wake_.expires_after(Duration(seconds));
-  const auto [error] = co_await wake_.async_wait(kAwait);
-  co_return error == asio::error::operation_aborted;
+  if (!woken_) {
+    wake_.expires_after(Duration(seconds));
+    const auto [ignored] = co_await wake_.async_wait(kAwait);
+    (void)ignored;
+  }
+  co_return std::exchange(woken_, false);
+}
+
+// Remembered where nobody waits just now, such as during a write: what is new would else be seen only when time is up.
+void Connection::Wake() {
+  woken_ = true;
+  wake_.cancel();
 }
 
 asio::awaitable<bool> Connection::Write(std::string bytes) {

@@ -39,7 +39,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ~Connection();
 
   void Start();
-  void Wake() { wake_.cancel(); }     // there is something to look at
+  void Wake();                        // there is something to look at
   void Check(Clock::time_point now);  // whether its time is up
   void Close();
 
@@ -67,6 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool ended_ = false;    // the client sends no more
   bool expired_ = false;  // the deadline has passed
   bool writing_ = false;
+  bool woken_ = false;    // since the last Wait
   bool discard_ = false;  // what still comes is of no interest
 };
 

@@ -72,6 +72,10 @@ class Client {
     }
     return heard_;
   }
+  std::string TakeUntil(const std::string& text) {
+    HearUntil(text);
+    return std::exchange(heard_, {});
+  }
   std::string HearAll() { return HearUntil("\x01 never \x01"); }
   // One whole reply with a Content-Length.
   std::string HearReply() {
@@ -282,6 +286,24 @@ TEST_F(Server, StreamsAndSaysSomethingMeanwhile) {
   EXPECT_TRUE(client.HearUntil("0\r\n\r\n").ends_with("data: second\n\n\r\n0\r\n\r\n"));
   client.Say("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");  // the connection goes on
   EXPECT_NE(client.HearUntil("hello").find("hello"), std::string::npos);
+}
+
+// What a handler says while something is being written must not wait for the next comment, an hour away.
+TEST_F(Server, WhatIsSaidDuringAWriteFollowsIt) {
+  router.Add("GET", "/burst", [](const HttpRequest&, const std::shared_ptr<HttpReply>& reply) {
+    reply->BeginEvents();
+    for (int i = 0; i < 300; ++i) reply->Event("word " + std::to_string(i));
+    reply->End();
+  });
+  ServerSettings settings;
+  settings.comment_seconds = 3600;
+  Start(settings, 0);
+  Client client(server->port());
+  for (int round = 0; round < 30; ++round) {
+    client.Say("GET /burst HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const std::string heard = client.TakeUntil("0\r\n\r\n");
+    ASSERT_NE(heard.find("data: word 299\n\n\r\n0\r\n\r\n"), heard.npos) << round;
+  }
 }
 
 TEST_F(Server, SeesThatAClientLeaves) {
