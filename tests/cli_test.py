@@ -12,9 +12,8 @@ import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-HEW = os.environ["HEW_BIN"]
-MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+from in_folder import HEW, MODEL, ROOT
+
 HELPDESK = ROOT / "examples/helpdesk"
 
 

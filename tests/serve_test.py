@@ -9,7 +9,6 @@ import concurrent.futures
 import http.client
 import json
 import math
-import os
 import pathlib
 import signal
 import socket
@@ -19,9 +18,8 @@ import tempfile
 import threading
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-HEW = os.environ["HEW_BIN"]
-MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+from in_folder import HEW, MODEL, ROOT
+
 BASE = MODEL.stem
 HELLO = [{"role": "user", "content": "What is the capital of France?"}]
 

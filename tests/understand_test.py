@@ -5,41 +5,16 @@ Run by CTest with HEW_BIN set; what needs the model is skipped where HEW_MODELS 
 """
 import json
 import math
-import os
 import pathlib
-import subprocess
 import tempfile
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-HEW = os.environ["HEW_BIN"]
-MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+from in_folder import InFolder, MODEL
+
 FRANCE = "The capital of France is"
 
 
-class Understand(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.path = pathlib.Path(self.folder.name)
-
-    def hew(self, *args, status=0, **env):
-        done = subprocess.run([HEW, *map(str, args)], cwd=self.path, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                              env={**os.environ, "LC_ALL": "C", **env})
-        if status is not None:
-            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        return done
-
-    def report(self, *args, status=0):
-        return json.loads(self.hew(*args, "--json", status=status).stdout)
-
-    def refused(self, *args):
-        done = self.hew(*args, status=2)
-        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-        return done.stderr
-
-
-class Small(Understand):
+class Small(InFolder):
     """On a model of its own, made here in a second."""
 
     def pretrain(self, out, *more):
@@ -98,7 +73,7 @@ class Small(Understand):
 
 
 @unittest.skipUnless(MODEL.exists(), f"no model at {MODEL}")
-class Real(Understand):
+class Real(InFolder):
     def test_the_lens_ends_with_next(self):
         lens = self.report("lens", MODEL, FRANCE, "-k", 5)
         following = self.report("next", MODEL, FRANCE, "-k", 5)["next"]

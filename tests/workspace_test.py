@@ -4,42 +4,17 @@
 Run by CTest with HEW_BIN set; what needs the model is skipped where HEW_MODELS has none.
 """
 import json
-import os
-import pathlib
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-HEW = os.environ["HEW_BIN"]
-MODEL = pathlib.Path(os.environ.get("HEW_MODELS", pathlib.Path.home() / ".cache/hew-models")) / "smollm2-135m-instruct-q4_1.gguf"
+from in_folder import HEW, InFolder, MODEL, ROOT
+
 HELPDESK = ROOT / "examples/helpdesk"
 
 
-class Workspace(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.path = pathlib.Path(self.folder.name)
-
-    def hew(self, *args, status=0, **env):
-        done = subprocess.run([HEW, *map(str, args)], cwd=self.path, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C", **env})
-        if status is not None:
-            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        return done
-
-    def report(self, *args, status=0):
-        return json.loads(self.hew(*args, "--json", status=status).stdout)
-
-    def refused(self, *args):
-        done = self.hew(*args, status=2)
-        self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
-        return done.stderr
-
-
-class Empty(Workspace):
+class Empty(InFolder):
     def test_help_has_examples(self):
         for command in ("init", "list", "show", "diff", "promote", "rollback", "verify", "gc", "rebuild", "flag", "fix", "gate", "bisect", "why"):
             self.assertIn("Example", self.hew(command, "--help").stdout, command)
@@ -66,7 +41,7 @@ class Empty(Workspace):
 
 
 @unittest.skipUnless(MODEL.exists(), f"no model at {MODEL}")
-class Loop(Workspace):
+class Loop(InFolder):
     ROWS = 16
 
     def setUp(self):

@@ -21,13 +21,6 @@ void AddApiRoutes(Router& router, ServedModels& models, ServeMetrics& metrics) {
   AddMessagesRoutes(router, context);
 }
 
-HttpHandler Handle(std::shared_ptr<ApiContext> context, ApiHandler handler) {
-  return [context = std::move(context), handler = std::move(handler)](const HttpRequest& request,
-                                                                      const std::shared_ptr<HttpReply>& reply) {
-    if (const ApiStatus status = handler(*context, request, reply); !status) SendError(*reply, status.error());
-  };
-}
-
 std::string NewId(const char* prefix) {
   std::random_device random;  // the system's: no two servers give the same
   return fmt::format("{}{:08x}{:08x}{:08x}", prefix, random(), random(), random());

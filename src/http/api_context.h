@@ -36,16 +36,22 @@ class ApiContext {
 
  private:
   std::mutex mutex_;
-  std::shared_ptr<const TokenTable> table_;  // made for the first grammar
+  std::shared_ptr<const TokenTable> table_;                                     // made for the first grammar
   std::list<std::pair<std::string, std::shared_ptr<const Grammar>>> grammars_;  // last used first
 };
 
 std::string NewId(const char* prefix);  // "chatcmpl-" and 24 random hexadecimal digits
 int64_t UnixSeconds();
 
-// A handler from a function that gives its error back.
 using ApiHandler = std::function<ApiStatus(ApiContext&, const HttpRequest&, const std::shared_ptr<HttpReply>&)>;
-HttpHandler Handle(std::shared_ptr<ApiContext> context, ApiHandler handler);
+// A handler from a function that gives its error back: ApiStatus(Context&, request, reply).
+template <typename Context, typename Function>
+HttpHandler Handle(std::shared_ptr<Context> context, Function function) {
+  return [context = std::move(context), function = std::move(function)](const HttpRequest& request,
+                                                                        const std::shared_ptr<HttpReply>& reply) {
+    if (const ApiStatus status = function(*context, request, reply); !status) SendError(*reply, status.error());
+  };
+}
 
 // The routes, a function a file.
 void AddModelRoutes(Router& router, const std::shared_ptr<ApiContext>& context);  // models, health, metrics

@@ -77,8 +77,8 @@ ApiStatus GetMap(PageContext& context, const HttpRequest& request, const std::sh
 }  // namespace
 
 void AddCompareRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("GET", "/api/compare", OnPage(context, GetCompare));
-  router.Add("GET", "/api/map", OnPage(context, GetMap));
+  router.Add("GET", "/api/compare", Handle(context, GetCompare));
+  router.Add("GET", "/api/map", Handle(context, GetMap));
 }
 
 }  // namespace hew

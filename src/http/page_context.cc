@@ -24,13 +24,6 @@ void AddPageRoutes(Router& router, ServedModels& models, ServeMetrics& metrics) 
   AddUnderstandRoutes(router, context);
 }
 
-HttpHandler OnPage(std::shared_ptr<PageContext> context, PageHandler handler) {
-  return [context = std::move(context), handler = std::move(handler)](const HttpRequest& request,
-                                                                      const std::shared_ptr<HttpReply>& reply) {
-    if (const ApiStatus status = handler(*context, request, reply); !status) SendError(*reply, status.error());
-  };
-}
-
 Api<int64_t> QueryInteger(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t least,
                           int64_t most) {
   const auto found = request.query.find(name);

@@ -54,9 +54,6 @@ class PageContext {
   std::list<std::shared_ptr<const DroppedData>> dropped_;  // newest first
 };
 
-using PageHandler = std::function<ApiStatus(PageContext&, const HttpRequest&, const std::shared_ptr<HttpReply>&)>;
-HttpHandler OnPage(std::shared_ptr<PageContext> context, PageHandler handler);
-
 // A whole number of the query. Errors: 400 that names it.
 Api<int64_t> QueryInteger(const HttpRequest& request, const std::string& name, int64_t fallback, int64_t least,
                           int64_t most);

@@ -135,8 +135,8 @@ ApiStatus GetPreview(PageContext& context, const HttpRequest& request, const std
 }  // namespace
 
 void AddDataRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("POST", "/api/data", OnPage(context, PostData));
-  router.Add("GET", "/api/data/{id}/preview", OnPage(context, GetPreview));
+  router.Add("POST", "/api/data", Handle(context, PostData));
+  router.Add("GET", "/api/data/{id}/preview", Handle(context, GetPreview));
 }
 
 }  // namespace hew

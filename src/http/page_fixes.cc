@@ -79,9 +79,9 @@ ApiStatus GetSuites(PageContext& context, const HttpRequest&, const std::shared_
 }  // namespace
 
 void AddFixRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("POST", "/api/flag", OnPage(context, PostFlag));
-  router.Add("GET", "/api/fixes", OnPage(context, GetFixes));
-  router.Add("GET", "/api/suites", OnPage(context, GetSuites));
+  router.Add("POST", "/api/flag", Handle(context, PostFlag));
+  router.Add("GET", "/api/fixes", Handle(context, GetFixes));
+  router.Add("GET", "/api/suites", Handle(context, GetSuites));
 }
 
 }  // namespace hew

@@ -216,11 +216,11 @@ ApiStatus PostStop(PageContext& context, const HttpRequest& request, const std::
 }  // namespace
 
 void AddJobRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("POST", "/api/jobs", OnPage(context, PostJob));
-  router.Add("GET", "/api/jobs", OnPage(context, GetJobs));
-  router.Add("GET", "/api/jobs/{id}", OnPage(context, GetJob));
-  router.Add("GET", "/api/jobs/{id}/events", OnPage(context, GetEvents));
-  router.Add("POST", "/api/jobs/{id}/stop", OnPage(context, PostStop));
+  router.Add("POST", "/api/jobs", Handle(context, PostJob));
+  router.Add("GET", "/api/jobs", Handle(context, GetJobs));
+  router.Add("GET", "/api/jobs/{id}", Handle(context, GetJob));
+  router.Add("GET", "/api/jobs/{id}/events", Handle(context, GetEvents));
+  router.Add("POST", "/api/jobs/{id}/stop", Handle(context, PostStop));
 }
 
 }  // namespace hew

@@ -112,9 +112,9 @@ ApiStatus GetAnatomy(PageContext& context, const HttpRequest& request, const std
 }  // namespace
 
 void AddProbeRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("POST", "/api/next", OnPage(context, PostNext));
-  router.Add("POST", "/api/tokens", OnPage(context, PostTokens));
-  router.Add("GET", "/api/anatomy", OnPage(context, GetAnatomy));
+  router.Add("POST", "/api/next", Handle(context, PostNext));
+  router.Add("POST", "/api/tokens", Handle(context, PostTokens));
+  router.Add("GET", "/api/anatomy", Handle(context, GetAnatomy));
 }
 
 }  // namespace hew

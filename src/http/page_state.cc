@@ -40,7 +40,7 @@ ApiStatus GetState(PageContext& context, const HttpRequest&, const std::shared_p
 }  // namespace
 
 void AddStateRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("GET", "/api/state", OnPage(context, GetState));
+  router.Add("GET", "/api/state", Handle(context, GetState));
 }
 
 }  // namespace hew

@@ -167,10 +167,10 @@ ApiStatus PostWatch(PageContext& context, const HttpRequest& request, const std:
 }  // namespace
 
 void AddUnderstandRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("POST", "/api/lens", OnPage(context, PostLens));
-  router.Add("POST", "/api/why-word", OnPage(context, PostWhyWord));
-  router.Add("POST", "/api/diff-model", OnPage(context, PostDiffModel));
-  router.Add("POST", "/api/watch", OnPage(context, PostWatch));
+  router.Add("POST", "/api/lens", Handle(context, PostLens));
+  router.Add("POST", "/api/why-word", Handle(context, PostWhyWord));
+  router.Add("POST", "/api/diff-model", Handle(context, PostDiffModel));
+  router.Add("POST", "/api/watch", Handle(context, PostWatch));
 }
 
 }  // namespace hew

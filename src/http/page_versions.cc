@@ -138,11 +138,11 @@ ApiStatus PostRollback(PageContext& context, const HttpRequest& request, const s
 }  // namespace
 
 void AddVersionRoutes(Router& router, const std::shared_ptr<PageContext>& context) {
-  router.Add("GET", "/api/versions", OnPage(context, GetVersions));
-  router.Add("GET", "/api/versions/{id}", OnPage(context, GetVersion));
-  router.Add("GET", "/api/versions/{id}/curve", OnPage(context, GetCurve));
-  router.Add("POST", "/api/versions/{id}/promote", OnPage(context, PostPromote));
-  router.Add("POST", "/api/aliases/{alias}/rollback", OnPage(context, PostRollback));
+  router.Add("GET", "/api/versions", Handle(context, GetVersions));
+  router.Add("GET", "/api/versions/{id}", Handle(context, GetVersion));
+  router.Add("GET", "/api/versions/{id}/curve", Handle(context, GetCurve));
+  router.Add("POST", "/api/versions/{id}/promote", Handle(context, PostPromote));
+  router.Add("POST", "/api/aliases/{alias}/rollback", Handle(context, PostRollback));
 }
 
 }  // namespace hew

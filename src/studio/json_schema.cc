@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/shown.h"
+#include "infer/schema_tree.h"
 #include "text/regex.h"
 
 namespace hew {
@@ -23,16 +24,6 @@ constexpr std::string_view kTypes[] = {"object", "array", "string", "number", "i
 template <size_t n>
 bool In(const std::string_view (&names)[n], std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-bool IsType(const Json& v, std::string_view type) {
-  if (type == "object") return v.is_object();
-  if (type == "array") return v.is_array();
-  if (type == "string") return v.is_string();
-  if (type == "number") return v.is_number();
-  if (type == "boolean") return v.is_boolean();
-  if (type == "null") return v.is_null();
-  return v.is_number_integer() || (v.is_number_float() && std::floor(v.get<double>()) == v.get<double>());  // integer
 }
 
 const Json* Resolve(const Json& root, const std::string& reference) {

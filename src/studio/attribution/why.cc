@@ -10,6 +10,7 @@
 #include "studio/attribution/bm25.h"
 #include "studio/attribution/gradients.h"
 #include "studio/open_model.h"
+#include "studio/registry/aside.h"
 #include "studio/registry/maintenance.h"
 #include "studio/registry/record.h"
 
@@ -121,8 +122,9 @@ class Attribution {
   Status Rows() {
     const std::string method = version_.recipe.is_object() ? version_.recipe.value("method", "sft") : "sft";
     if (method != "sft") {
-      return BadInput("{}: expected a version that learned rows to imitate, found one that learned preference pairs ({})",
-                      version_.Label(), method);
+      return BadInput(
+          "{}: expected a version that learned rows to imitate, found one that learned preference pairs ({})",
+          version_.Label(), method);
     }
     HEW_ASSIGN(auto rows, TrainingRows(workspace_, version_));
     for (auto& row : rows) {
@@ -220,13 +222,7 @@ class Attribution {
     HEW_ASSIGN(proof.before, Answer(engine_));
     HEW_ASSIGN(proof.before_logprob, AnswerLogprob(engine_));
     HEW_ASSIGN(const std::string folder, workspace_.NewRunFolder(""));
-    struct Aside {
-      std::string path;
-      ~Aside() {
-        std::error_code error;
-        fs::remove_all(path, error);
-      }
-    } aside{folder};
+    const Aside aside{folder};
     HEW_ASSIGN(const std::string adapter, TuneWithout(workspace_, rt_, version_, digests, folder,
                                                       options_.progress == nullptr, options_.cancelled));
     HEW_ASSIGN(const std::string base, workspace_.BasePath(version_.base));

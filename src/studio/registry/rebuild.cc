@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "studio/merge.h"
 #include "studio/open_model.h"
+#include "studio/registry/aside.h"
 #include "studio/registry/maintenance.h"
 #include "studio/registry/record.h"
 #include "train/tune.h"
@@ -14,15 +15,6 @@ namespace hew {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder that goes away with the object.
-struct Aside {
-  std::string path;
-  ~Aside() {
-    std::error_code error;
-    fs::remove_all(path, error);
-  }
-};
 
 using Digests = std::set<std::string>;
 

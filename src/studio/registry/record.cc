@@ -117,18 +117,28 @@ Status SetProgram(Version* version, const Runtime& rt) {
   return {};
 }
 
+namespace {
+
+// What training left in `folder`, into the version; the whole of it is given back.
+Result<Json> TakeRun(const Runtime& rt, const TuneSettings& settings, const std::string& folder, Version* version) {
+  HEW_RETURN_IF_ERROR(SetProgram(version, rt));
+  HEW_ASSIGN(const std::string text, ReadFile(folder + "/" + kRunFile));
+  HEW_ASSIGN(Json run, ParseJson(text, folder + "/" + kRunFile));
+  version->metrics = run.value("report", Json());
+  version->recipe = SettingsToJson(settings);
+  version->recipe.erase("out");
+  return run;
+}
+
+}  // namespace
+
 Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRecord& record) {
   Version version;
   version.name = record.name;
   version.made_by = record.made_by;
   version.parent = record.parent;
   HEW_ASSIGN(version.base, workspace.RegisterBase(record.settings.base));
-  HEW_RETURN_IF_ERROR(SetProgram(&version, rt));
-  HEW_ASSIGN(const std::string run_text, ReadFile(record.folder + "/" + kRunFile));
-  HEW_ASSIGN(const Json run, ParseJson(run_text, record.folder + "/" + kRunFile));
-  version.metrics = run.value("report", Json());
-  version.recipe = SettingsToJson(record.settings);
-  version.recipe.erase("out");
+  HEW_ASSIGN(const Json run, TakeRun(rt, record.settings, record.folder, &version));
   if (record.parent) version.recipe.erase("init_adapter");  // the parent's, wherever its files lie
   if (!version.parent) {  // a fresh adapter on the first base comes after v0, which is that base
     HEW_ASSIGN(const Version first, workspace.registry().Get(kBaseVersion));
@@ -139,7 +149,8 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
   if (const auto identity = run.find("identity"); identity != run.end() && identity->contains("micro_tokens")) {
     version.recipe["micro_tokens"] = (*identity)["micro_tokens"];
   }
-  if (const auto sweep = run.find("sweep"); sweep != run.end()) version.recipe["sweep"] = *sweep;  // out of which it was chosen
+  if (const auto sweep = run.find("sweep"); sweep != run.end())
+    version.recipe["sweep"] = *sweep;  // out of which it was chosen
 
   version.data = record.inputs;
   HEW_ASSIGN(version.files,
@@ -160,12 +171,7 @@ Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const Pr
   } else if (!record.settings.base.empty()) {
     HEW_ASSIGN(version.base, workspace.RegisterBase(record.settings.base));
   }
-  HEW_RETURN_IF_ERROR(SetProgram(&version, rt));
-  HEW_ASSIGN(const std::string run_text, ReadFile(record.folder + "/" + kRunFile));
-  HEW_ASSIGN(const Json run, ParseJson(run_text, record.folder + "/" + kRunFile));
-  version.metrics = run.value("report", Json());
-  version.recipe = SettingsToJson(record.settings);
-  version.recipe.erase("out");
+  HEW_RETURN_IF_ERROR(TakeRun(rt, record.settings, record.folder, &version));
   Json digests = Json::object();
   for (const auto* files : {&record.settings.data, &record.settings.eval_data}) {
     for (const auto& path : *files) {

@@ -2,21 +2,13 @@
 
 #include <filesystem>
 
+#include "studio/registry/aside.h"
 #include "train/tune.h"
 
 namespace hew {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A run's folder, which goes away with what is left in it.
-struct Aside {
-  std::string path;
-  ~Aside() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-};
 
 std::string FileName(const std::string& path) { return fs::path(path).filename().string(); }
 
