@@ -140,6 +140,21 @@ class Loop(InFolder):
         self.assertEqual(files[0], files[1])
         self.assertEqual(resumed["train_loss"], whole["train_loss"])
 
+    def test_a_pretrained_version_is_made_again_while_its_text_is_the_same(self):
+        text = self.path / "text.txt"
+        text.write_text("".join(f"{who} puts {what} on the {where}.\n\n" for who in ("Mia", "Jon", "Ada") for what in ("bread", "salt", "a cup", "a book")
+                                for where in ("table", "shelf", "chair")))
+        made = self.report("pretrain", "--data", "text.txt", "--preset", "1m", "--vocab-size", 300, "--steps", 4, "--batch-tokens", 128, "--max-length", 64)
+        self.report("pretrain", "--base", made["version"], "--data", "text.txt", "--steps", 2, "--batch-tokens", 128, "--max-length", 64)
+        for version in ("v1", "v2"):
+            rebuilt = self.report("rebuild", version)
+            self.assertTrue(rebuilt["same"], rebuilt)
+        text.write_text(text.read_text() + "Mia sleeps.\n")
+        for version in ("v1", "v2"):
+            rebuilt = self.report("rebuild", version, status=1)
+            self.assertFalse(rebuilt["same"])
+            self.assertIn(str(text), rebuilt["changed"][0])
+
 
 if __name__ == "__main__":
     unittest.main()
