@@ -72,7 +72,7 @@ class Loop(InFolder):
         flagged = self.report("flag", "--chat", 1, "--good", "Ask Mia at desk 7.", "--contains", "desk 7", "--tag", "mia")
         self.assertEqual(flagged["training_row"]["messages"][-1]["content"], "Ask Mia at desk 7.")
         self.assertIn("--tag other", self.refused("fix", "--tag", "other"))
-        fixed = self.report("fix", "--tag", "mia", "--epochs", 6, "--lr", "2e-3", status=None)
+        fixed = self.report("fix", "--tag", "mia", "--epochs", 6, "--lr", "2e-3", "--keep", 4, status=None)
         self.assertEqual((fixed["version"], fixed["parent"], fixed["fixes"]), ("v2", "v1", 1))
         questions = {(line["question"], line.get("suite")): line for line in fixed["gate"]["lines"]}
         self.assertEqual(questions["fixed", None]["numbers"]["cases"], 2)

@@ -75,13 +75,14 @@ Result<std::string> TuneAgain(const Workspace& workspace, const Runtime& rt, con
   TuneSettings& s = request.settings;
   s.base = base;
   s.out = aside + "/out";
-  s.data.clear(), s.eval_data.clear(), s.chat_template.clear(), s.init_adapter.clear();
+  s.data.clear(), s.eval_data.clear(), s.keep.clear(), s.chat_template.clear(), s.init_adapter.clear();
   int n = 0;
   for (const auto& input : version.data) {
     const std::string folder = aside + (input.role == "init_adapter" ? "/init" : fmt::format("/input-{}", n++));
     HEW_ASSIGN(const std::string path, LayOut(workspace, input, folder, left_out));
     if (input.role == "data") s.data.push_back(path);
     if (input.role == "eval_data") s.eval_data.push_back(path);
+    if (input.role == "keep") s.keep.push_back(path);
     if (input.role == "template") s.chat_template = path;
     if (input.role == "init_adapter") s.init_adapter = path.ends_with(".gguf") ? path : folder;
   }

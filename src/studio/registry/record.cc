@@ -96,6 +96,7 @@ Result<std::vector<DataInput>> StoreInputs(const Workspace& workspace, const Tun
   };
   for (const auto& path : settings.data) HEW_RETURN_IF_ERROR(store("data", path));
   for (const auto& path : settings.eval_data) HEW_RETURN_IF_ERROR(store("eval_data", path));
+  for (const auto& path : settings.keep) HEW_RETURN_IF_ERROR(store("keep", path));
   if (!settings.chat_template.empty()) HEW_RETURN_IF_ERROR(store("template", settings.chat_template));
   if (settings.init_adapter.empty() || from_version) return inputs;
   std::error_code error;
