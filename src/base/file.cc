@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -13,45 +14,18 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_steps.h"
+#include "base/file_calls.h"
 
 namespace hew {
 namespace {
 
 std::string LastError() { return std::strerror(errno); }
 
-Status Tell(const FileObserver& observer, FileStep step, const std::string& path) {
-  return observer ? observer(step, path) : Status();
-}
-
-Status WriteAll(int fd, const std::string& temporary, std::string_view bytes, uint64_t* size) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", temporary, *size, LastError());
-    bytes.remove_prefix(static_cast<size_t>(written));
-    *size += static_cast<uint64_t>(written);
-  }
-  return {};
-}
-
-// Synced and renamed, the file closed, the folder synced.
-Status Finish(int* fd, const std::string& temporary, const std::string& path, const FileObserver& observer) {
-  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kSync, path));
-  if (::fsync(*fd) != 0) return EnvironmentError("{}: cannot sync: {}", temporary, LastError());
-  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kRename, path));
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    return EnvironmentError("{}: cannot rename to {}: {}", temporary, path, LastError());
-  }
-  ::close(std::exchange(*fd, -1));
-  return SyncFolderOf(path, observer);
-}
-
 }  // namespace
 
 Result<MappedFile> MappedFile::Open(const std::string& path) {
   // O_NONBLOCK: a pipe without a writer is refused below instead of waited for.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = file_calls::Open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return BadInput("{}: cannot open: {}", path, LastError());
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -74,17 +48,28 @@ Result<MappedFile> MappedFile::Open(const std::string& path) {
   return file;
 }
 
+MappedFile MappedFile::Copy(std::string_view bytes, const std::string& path) {
+  MappedFile file;
+  file.path_ = path;
+  file.size_ = bytes.size();
+  file.copy_ = std::make_unique_for_overwrite<char[]>(bytes.size());
+  std::copy(bytes.begin(), bytes.end(), file.copy_.get());
+  file.data_ = file.copy_.get();
+  return file;
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept { *this = std::move(other); }
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(path_, other.path_);
+  std::swap(copy_, other.copy_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(data_, size_);
+  if (data_ && !copy_) ::munmap(data_, size_);
 }
 
 void ForgetMapped(std::string_view bytes) {
@@ -96,11 +81,12 @@ void ForgetMapped(std::string_view bytes) {
 
 Result<std::string> ReadFile(const std::string& path, uint64_t max_bytes) {
   const bool standard_input = path == "-";
-  const int fd = standard_input ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = standard_input ? STDIN_FILENO : file_calls::Open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return BadInput("{}: cannot open: {}", path, LastError());
   std::string bytes, block(1 << 16, '\0');
   ssize_t got;
-  while ((got = ::read(fd, block.data(), block.size())) > 0 && bytes.size() <= max_bytes) bytes.append(block, 0, got);
+  while ((got = file_calls::Read(fd, block.data(), block.size())) > 0 && bytes.size() <= max_bytes)
+    bytes.append(block, 0, got);
   const int error = got < 0 ? errno : 0;
   if (!standard_input) ::close(fd);
   if (error) return BadInput("{}: cannot read: {}", path, std::strerror(error));
@@ -112,7 +98,7 @@ Result<AtomicFile> AtomicFile::Create(const std::string& path) {
   AtomicFile file;
   file.path_ = path;
   file.temporary_ = fmt::format("{}.tmp.{}", path, ::getpid());
-  file.fd_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  file.fd_ = file_calls::Open(file.temporary_, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file.fd_ < 0) return EnvironmentError("{}: cannot create: {}", file.temporary_, LastError());
   return file;
 }
@@ -131,37 +117,64 @@ AtomicFile::~AtomicFile() {
 
 Status AtomicFile::Write(std::string_view bytes) { return WriteAll(fd_, temporary_, bytes, &size_); }
 
-Status AtomicFile::Commit() { return Finish(&fd_, temporary_, path_, {}); }
-
-Status WriteFileInSteps(const std::string& path, std::string_view bytes, const FileObserver& observer) {
-  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kCreate, path));
-  const std::string temporary = fmt::format("{}.tmp.{}", path, ::getpid());
-  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return EnvironmentError("{}: cannot create: {}", temporary, LastError());
-  uint64_t size = 0;
-  Status status = Tell(observer, FileStep::kWrite, path);
-  if (status) status = WriteAll(fd, temporary, bytes, &size);
-  if (status) status = Finish(&fd, temporary, path, observer);
-  if (fd < 0) return status;  // renamed: what failed after that leaves the file
-  ::close(fd);
-  ::unlink(temporary.c_str());
-  return status;
+Status AtomicFile::Commit() {
+  if (file_calls::Sync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", temporary_, LastError());
+  if (file_calls::Rename(temporary_, path_) != 0) {
+    return EnvironmentError("{}: cannot rename to {}: {}", temporary_, path_, LastError());
+  }
+  ::close(std::exchange(fd_, -1));
+  return SyncFolderOf(path_);
 }
 
-Status SyncFolderOf(const std::string& path, const FileObserver& observer) {
-  HEW_RETURN_IF_ERROR(Tell(observer, FileStep::kSyncFolder, path));
+Result<AppendFile> AppendFile::Open(const std::string& path, uint64_t keep) {
+  AppendFile file;
+  file.path_ = path;
+  file.fd_ = file_calls::Open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file.fd_ < 0) return EnvironmentError("{}: cannot open: {}", path, LastError());
+  struct stat info {};
+  if (::fstat(file.fd_, &info) != 0) return EnvironmentError("{}: cannot open: {}", path, LastError());
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  if (file.size_ > keep) {
+    if (file_calls::Truncate(file.fd_, keep) != 0) {
+      return EnvironmentError("{}: cannot cut to {} bytes: {}", path, keep, LastError());
+    }
+    file.size_ = keep;
+  }
+  return file;
+}
+
+AppendFile::AppendFile(AppendFile&& other) noexcept { *this = std::move(other); }
+
+AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(size_, other.size_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+AppendFile::~AppendFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status AppendFile::Write(std::string_view bytes) { return WriteAll(fd_, path_, bytes, &size_); }
+
+Status AppendFile::Sync() {
+  if (file_calls::Sync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", path_, LastError());
+  return {};
+}
+
+Status SyncFolderOf(const std::string& path) {
   const auto parent = std::filesystem::path(path).parent_path();
   const std::string folder = parent.empty() ? "." : parent.string();
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return EnvironmentError("{}: cannot open folder: {}", folder, LastError());
-  const int failed = ::fsync(fd);
-  const int error = errno;
-  ::close(fd);
+  if (file_calls::SyncFolder(folder) == 0) return {};
   // Some file systems cannot sync a folder; that is no failure of ours.
-  if (failed && error != EINVAL && error != ENOTSUP) {
-    return EnvironmentError("{}: cannot sync folder: {}", folder, std::strerror(error));
-  }
-  return {};
+  if (errno == EINVAL || errno == ENOTSUP) return {};
+  return EnvironmentError("{}: cannot sync folder: {}", folder, LastError());
+}
+
+Status RenamePath(const std::string& from, const std::string& to) {
+  if (file_calls::Rename(from, to) != 0) return EnvironmentError("{}: cannot rename to {}: {}", from, to, LastError());
+  return SyncFolderOf(to);
 }
 
 Status WriteFileAtomically(const std::string& path, std::string_view bytes) {
@@ -193,9 +206,15 @@ void RemoveLeftovers(std::string path) {
 
 Status MakeFolder(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return EnvironmentError("{}: cannot create folder: {}", path, error.message());
-  return {};
+  if (std::filesystem::is_directory(path, error)) return {};
+  const auto parent = std::filesystem::path(path).parent_path();
+  if (!parent.empty()) HEW_RETURN_IF_ERROR(MakeFolder(parent.string()));
+  if (file_calls::MakeFolder(path) != 0) {
+    const std::string reason = LastError();
+    if (std::filesystem::is_directory(path, error)) return {};  // another process was first
+    return EnvironmentError("{}: cannot create folder: {}", path, reason);
+  }
+  return SyncFolderOf(path);
 }
 
 }  // namespace hew

@@ -22,4 +22,10 @@ struct JsonLimits {
 // Objects of any size are built in linear time; go through a large one with items(), not with find().
 Result<Json> ParseJson(std::string_view text, const std::string& name, const JsonLimits& limits = {});
 
+// As json.dump(indent), which throws at text that is no UTF-8, such as a path may be: here it becomes U+FFFD.
+template <typename AnyJson>
+std::string DumpJson(const AnyJson& json, int indent = -1) {
+  return json.dump(indent, ' ', false, AnyJson::error_handler_t::replace);
+}
+
 }  // namespace hew

@@ -9,7 +9,8 @@
 #include <cstring>
 #include <utility>
 
-#include "base/file_steps.h"
+#include "base/file.h"
+#include "base/file_calls.h"
 
 namespace hew {
 namespace {
@@ -23,7 +24,7 @@ Result<PartialFile> PartialFile::Open(const std::string& path) {
   file.path_ = path;
   file.partial_ = path + ".part";
   // Neither a link nor a pipe that somebody laid there is followed or waited for.
-  file.fd_ = ::open(file.partial_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+  file.fd_ = file_calls::Open(file.partial_, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
   if (file.fd_ < 0) return EnvironmentError("{}: cannot create: {}", file.partial_, LastError());
   struct stat info {};
   if (::fstat(file.fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -46,33 +47,20 @@ PartialFile::~PartialFile() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-Status PartialFile::Write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return EnvironmentError("{}: cannot write at byte {}: {}", partial_, size_, LastError());
-    bytes.remove_prefix(static_cast<size_t>(written));
-    size_ += static_cast<uint64_t>(written);
-  }
-  return {};
-}
+Status PartialFile::Write(std::string_view bytes) { return WriteAll(fd_, partial_, bytes, &size_); }
 
 Status PartialFile::Restart() {
-  if (::ftruncate(fd_, 0) != 0) return EnvironmentError("{}: cannot cut to nothing: {}", partial_, LastError());
+  if (file_calls::Truncate(fd_, 0) != 0)
+    return EnvironmentError("{}: cannot cut to nothing: {}", partial_, LastError());
   size_ = 0;
   return {};
 }
 
 Status PartialFile::Sync() {
-  if (::fsync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", partial_, LastError());
+  if (file_calls::Sync(fd_) != 0) return EnvironmentError("{}: cannot sync: {}", partial_, LastError());
   return {};
 }
 
-Status PartialFile::Install() {
-  if (::rename(partial_.c_str(), path_.c_str()) != 0) {
-    return EnvironmentError("{}: cannot rename to {}: {}", partial_, path_, LastError());
-  }
-  return SyncFolderOf(path_);
-}
+Status PartialFile::Install() { return RenamePath(partial_, path_); }
 
 }  // namespace hew

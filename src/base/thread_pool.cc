@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace hew {
 namespace {
@@ -18,7 +19,11 @@ inline void Pause() {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
+  } catch (const std::system_error&) {
+    // A machine that gives no more threads is slower, and gives the same results.
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -28,7 +33,7 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : workers_) worker.join();
 }
 
-void ThreadPool::Drain() const {
+void ThreadPool::Drain() const noexcept {
   for (int64_t task; (task = next_.fetch_add(1)) < tasks_;) (*fn_)(task);
 }
 

@@ -29,7 +29,7 @@ class ThreadPool {
 
  private:
   void Work();
-  void Drain() const;
+  void Drain() const noexcept;
 
   mutable std::atomic<uint32_t> generation_{0};
   mutable std::atomic<int64_t> next_{0};

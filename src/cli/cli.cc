@@ -1,7 +1,14 @@
 #include "cli/cli.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <new>
+#include <system_error>
 
+#include "base/memory.h"
+#include "base/progress.h"
 #include "base/version.h"
 #include "cli/command.h"
 
@@ -33,9 +40,43 @@ void AddCommonOptions(CLI::App& app, CommonOptions& common) {
   app.set_version_flag("--version", kHewVersion);
 }
 
+// What is freed first when memory has run out, so that there is some to say so.
+std::unique_ptr<char[]>& Reserve() {
+  static auto reserve = std::make_unique_for_overwrite<char[]>(1 << 20);
+  return reserve;
+}
+
+int OutOfMemory() {
+  Reserve().reset();
+  std::fprintf(stderr, "hew: out of memory: %s in use at most, %s left; take a smaller model or one of fewer bits, or end other programs\n",
+               HumanBytes(PeakRssBytes()).c_str(), HumanBytes(AvailableMemoryBytes()).c_str());
+  return kExitEnvironment;
+}
+
+// Where memory runs out on a thread other than the first, nothing can be unwound.
+[[noreturn]] void Terminate() {
+  try {
+    if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
+  } catch (const std::bad_alloc&) {
+    std::_Exit(OutOfMemory());
+  } catch (...) {
+  }
+  std::abort();
+}
+
+Result<int> Run(const CommandContext& context) {
+  try {
+    return context.run();
+  } catch (const std::system_error& error) {  // no thread to be had
+    return EnvironmentError("{}", error.what());
+  }
+}
+
 }  // namespace
 
 int RunCli(int argc, char** argv, const ServeFunction& serve) {
+  Reserve();
+  std::set_terminate(Terminate);
   CommandContext context;
   CLI::App app{"Hew carves language models: take an open one, teach it, test it, merge it, on this machine.", "hew"};
   app.require_subcommand(1);
@@ -79,7 +120,12 @@ int RunCli(int argc, char** argv, const ServeFunction& serve) {
     std::fprintf(stderr, "hew: %s (see hew --help)\n", error.what());
     return kExitBadInput;
   }
-  auto status = context.run();
+  Result<int> status;
+  try {
+    status = Run(context);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
   std::fflush(stdout);
   if (status) return *status;
   std::fprintf(stderr, "hew: %s\n", status.error().message.c_str());

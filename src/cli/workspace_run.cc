@@ -92,7 +92,7 @@ Status BeginInWorkspace(const TuneSettings& settings, WorkspaceRun* run) {
   HEW_ASSIGN(run->inputs, StoreInputs(*run->workspace, settings, run->parent.has_value()));
   HEW_RETURN_IF_ERROR(MakeFolder(settings.out));
   const Json origin = {{"name", run->name}, {"parent", run->parent ? fmt::format("v{}", *run->parent) : ""}};
-  return WriteFileAtomically(settings.out + "/" + kOriginFile, origin.dump() + "\n");
+  return WriteFileAtomically(settings.out + "/" + kOriginFile, DumpJson(origin) + "\n");
 }
 
 Result<std::optional<int64_t>> EndInWorkspace(const Runtime& rt, const TuneRequest& request, WorkspaceRun* run,
@@ -126,7 +126,7 @@ Status PlanPretrainInWorkspace(const SettingFlags& options, TuneSettings* settin
   }
   HEW_ASSIGN(settings->out, run->workspace->NewRunFolder(run->name));
   const Json origin = {{"name", run->name}, {"parent", ""}};
-  return WriteFileAtomically(settings->out + "/" + kOriginFile, origin.dump() + "\n");
+  return WriteFileAtomically(settings->out + "/" + kOriginFile, DumpJson(origin) + "\n");
 }
 
 Result<std::optional<int64_t>> EndPretrainInWorkspace(const Runtime& rt, const TuneSettings& settings,

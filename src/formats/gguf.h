@@ -60,6 +60,7 @@ class GgufFile {
   // Maps and checks the whole header: every count, length, type, shape, offset and overlap (reliability.md). Bounded
   // time and memory whatever the bytes are. Errors are prefixed with the path.
   static Result<GgufFile> Open(const std::string& path);
+  static Result<GgufFile> Read(MappedFile bytes);  // the same of bytes that are there already
   static bool Looks(std::string_view bytes);  // begins with the magic "GGUF"
 
   uint32_t version() const { return version_; }

@@ -153,7 +153,7 @@ Status PlaceTensors(std::string_view file, uint64_t header_end, uint32_t alignme
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {
     const PlacedTensor &before = *order[i - 1], &after = *order[i];
-    if (before.offset + before.bytes > after.offset) {
+    if (!(CheckedU64(before.offset) + before.bytes).Within(after.offset)) {
       return BadInput("tensor {}: expected bytes of its own, found an overlap with tensor {}", Shown(after.entry.name),
                       Shown(before.entry.name));
     }
@@ -207,10 +207,15 @@ Result<Header> ReadHeader(std::string_view bytes) {
 bool GgufFile::Looks(std::string_view bytes) { return bytes.starts_with(gguf::kMagic); }
 
 Result<GgufFile> GgufFile::Open(const std::string& path) {
+  HEW_ASSIGN(MappedFile bytes, MappedFile::Open(path));
+  return Read(std::move(bytes));
+}
+
+Result<GgufFile> GgufFile::Read(MappedFile bytes) {
   GgufFile file;
-  HEW_ASSIGN(file.file_, MappedFile::Open(path));
+  file.file_ = std::move(bytes);
   auto header = ReadHeader(file.file_.bytes());
-  if (!header) return Annotate(path, std::move(header).error());
+  if (!header) return Annotate(file.path(), std::move(header).error());
   file.version_ = header->version;
   file.metadata_ = std::move(header->metadata);
   file.tensors_.reserve(header->tensors.size());

@@ -19,6 +19,7 @@ class SafetensorsFile {
   // Maps and checks the header wholly: size, UTF-8, JSON without duplicate names, dtypes, ranges that cover the data
   // without hole or overlap. Errors are prefixed with the path.
   static Result<SafetensorsFile> Open(const std::string& path);
+  static Result<SafetensorsFile> Read(MappedFile bytes);  // the same of bytes that are there already
 
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::vector<TensorEntry>& tensors() const { return tensors_; }

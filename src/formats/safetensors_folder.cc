@@ -80,7 +80,7 @@ Status WriteSafetensorsFolder(const std::string& folder, const std::map<std::str
     }
   }
   const Json index = {{"metadata", {{"total_size", total_bytes}}}, {"weight_map", places}};
-  return WriteFileAtomically((base / kIndex).string(), index.dump(2) + "\n");
+  return WriteFileAtomically((base / kIndex).string(), DumpJson(index, 2) + "\n");
 }
 
 Result<SafetensorsFolder> SafetensorsFolder::Open(const std::string& folder) {

@@ -183,10 +183,15 @@ Result<Contents> ReadContents(std::string_view file) {
 }  // namespace
 
 Result<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
+  HEW_ASSIGN(MappedFile bytes, MappedFile::Open(path));
+  return Read(std::move(bytes));
+}
+
+Result<SafetensorsFile> SafetensorsFile::Read(MappedFile bytes) {
   SafetensorsFile file;
-  HEW_ASSIGN(file.file_, MappedFile::Open(path));
+  file.file_ = std::move(bytes);
   auto contents = ReadContents(file.file_.bytes());
-  if (!contents) return Annotate(path, std::move(contents).error());
+  if (!contents) return Annotate(file.path(), std::move(contents).error());
   file.metadata_ = std::move(contents->metadata);
   file.tensors_ = std::move(contents->tensors);
   for (size_t i = 0; i < file.tensors_.size(); ++i) file.index_.emplace(file.tensors_[i].name, i);

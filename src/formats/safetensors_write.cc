@@ -18,7 +18,7 @@ constexpr size_t kHeaderAlignment = 8;
 
 Result<std::string> Quoted(const std::string& text) {
   if (FindInvalidUtf8(text) != std::string::npos) return BadInput("header: expected UTF-8 in names, found other bytes");
-  return Json(text).dump();
+  return DumpJson(Json(text));
 }
 
 Result<uint64_t> BytesOf(const SafetensorsSource& tensor) {

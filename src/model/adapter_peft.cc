@@ -250,7 +250,7 @@ Status SavePeftAdapter(const LoraAdapter& adapter, const Model& base, const std:
   std::set<int64_t> layers;
   for (const JoinedModule& m : modules) layers.insert(m.layer);
   if (static_cast<int64_t>(layers.size()) < base.config.num_hidden_layers) config["layers_to_transform"] = layers;
-  HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/adapter_config.json", config.dump(2) + "\n"));
+  HEW_RETURN_IF_ERROR(WriteFileAtomically(folder + "/adapter_config.json", DumpJson(config, 2) + "\n"));
   return WriteSafetensors(folder + "/adapter_model.safetensors", {{"format", "pt"}}, tensors);
 }
 

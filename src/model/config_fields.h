@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "base/shown.h"
 #include "model/config.h"
 #include "model/names.h"
 
@@ -37,7 +38,7 @@ inline constexpr IntegerField kIntegerFields[] = {
 using FieldNamer = std::function<std::string(const IntegerField&)>;
 
 inline tl::unexpected<Error> FieldError(std::string_view field, std::string_view expected, std::string_view found) {
-  return BadInput("{}: expected {}, found {}", field, expected, found);
+  return BadInput("{}: expected {}, found {}", field, expected, Shown(found));
 }
 
 // A configuration with what the family's name says by itself.

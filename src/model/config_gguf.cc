@@ -59,7 +59,7 @@ Status ReadRope(const Keys& keys, ModelConfig* config) {
       rope.attention_factor = attention_factor * (1 + 0.1 * std::log(rope.factor));
   } else {
     return BadInput("{}: expected none, linear, yarn or longrope, found {} (not supported)", keys("rope.scaling.type"),
-                    scaling);
+                    Shown(scaling));
   }
   return {};
 }
@@ -151,7 +151,7 @@ Result<ModelConfig> ReadGgufConfig(const GgufMetadata& metadata) {
   HEW_ASSIGN(const std::string name, metadata.GetString("general.architecture"));
   const Architecture* architecture = FindArchitecture(name);
   if (!architecture) {
-    return BadInput("general.architecture: unknown architecture {}; known: {}", name, KnownArchitectures());
+    return BadInput("general.architecture: unknown architecture {}; known: {}", Shown(name), KnownArchitectures());
   }
   const Keys keys{metadata, name + "."};
   const FamilyTraits& traits = architecture->traits;

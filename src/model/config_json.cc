@@ -91,7 +91,7 @@ Status ReadScalingType(const JsonReader& reader, const char* key, RopeScaling* o
     *out = scaling;
     return {};
   }
-  return BadInput("{}: expected type default, linear, llama3, yarn or longrope, found {} (not supported)", key, type);
+  return BadInput("{}: expected type default, linear, llama3, yarn or longrope, found {} (not supported)", key, Shown(type));
 }
 
 double YarnMagnitude(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
@@ -295,7 +295,7 @@ Result<ModelConfig> ReadJsonConfig(const Json& json) {
   HEW_ASSIGN(const std::string type, reader.String("model_type", ""));
   const Architecture* architecture = FindModelType(type);
   if (!architecture) {
-    return BadInput("model_type: unknown architecture {}; known: {}", type.empty() ? "(none)" : type,
+    return BadInput("model_type: unknown architecture {}; known: {}", type.empty() ? "(none)" : Shown(type),
                     KnownModelTypes());
   }
   const FamilyTraits& traits = architecture->traits;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/shown.h"
 #include "formats/safetensors.h"
 #include "model/model.h"
 #include "model/names.h"
@@ -230,7 +231,7 @@ bool IsStoredBuffer(std::string_view name) {
 // A tensor that nothing read belongs to an arithmetic that this program would silently leave out.
 Status RefuseUnused(const std::string& path, const std::string& name, const std::set<std::string>& used) {
   if (used.contains(name)) return {};
-  return BadInput("{}: tensor {}: not part of a model of this architecture", path, name);
+  return BadInput("{}: tensor {}: not part of a model of this architecture", path, Shown(name));
 }
 
 Status LoadGguf(const Runtime& rt, const std::string& path, std::shared_ptr<PackedCopy> packed, int64_t* outline_bytes,

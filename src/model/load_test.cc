@@ -131,6 +131,7 @@ TEST_F(LoadTest, HeadlessGgufIsTied) {
 
 TEST_F(LoadTest, WrongNumbersAreNamed) {
   ExpectRefusedWith("general.architecture", std::string("mamba"), "unknown architecture mamba; known: llama");
+  ExpectRefusedWith("general.architecture", std::string("m\xff\n"), "unknown architecture m\\xff\\x0a; known");
   ExpectRefusedWith("llama.attention.head_count", uint32_t{0},
                     "llama.attention.head_count: expected a number from 1 to");
   ExpectRefusedWith("llama.attention.head_count", int32_t{-4}, "llama.attention.head_count: expected");

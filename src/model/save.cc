@@ -127,10 +127,7 @@ Status SaveFolder(const Runtime& rt, const Model& base, std::span<const LoraAdap
   std::error_code error;
   HEW_RETURN_IF_ERROR(MakeFolder(temporary));
   Status status = FillFolder(rt, base, adapters, temporary, options);
-  if (status) {
-    fs::rename(temporary, path, error);
-    if (error) status = EnvironmentError("{}: cannot rename to {}: {}", temporary, path, error.message());
-  }
+  if (status) status = RenamePath(temporary, path);
   if (!status) fs::remove_all(temporary, error);
   return status;
 }

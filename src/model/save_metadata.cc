@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "model/config_write.h"
 #include "model/save_tokenizer.h"
 
@@ -82,7 +83,7 @@ Result<std::string> ConfigJsonToSave(const Model& base, const GgufFile* source, 
   // Transformers 5 says dtype, 4 torch_dtype; both read the latter.
   json.erase("dtype");
   json["torch_dtype"] = TorchName(type);
-  return json.dump(2) + "\n";
+  return DumpJson(json, 2) + "\n";
 }
 
 }  // namespace hew

@@ -101,6 +101,9 @@ Result<GgufVocabulary> ReadVocabulary(const GgufMetadata& metadata) {
   HEW_ASSIGN(v.add_eos, metadata.GetBoolOr("tokenizer.ggml.add_eos_token", false));
   HEW_ASSIGN(v.model_name, metadata.GetStringOr("general.name", ""));
   HEW_ASSIGN(v.chat_template, metadata.GetStringOr("tokenizer.chat_template", ""));
+  if (FindInvalidUtf8(v.chat_template) != std::string::npos) {
+    return BadInput("tokenizer.chat_template: expected UTF-8, found {}", Shown(v.chat_template));
+  }
   return v;
 }
 

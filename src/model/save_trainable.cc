@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "model/config_write.h"
 #include "model/trainable.h"
 #include "tensor/codec.h"
@@ -77,7 +78,7 @@ Status SaveTrainable(const TrainableModel& trainable, DType type, const std::map
     sources.push_back(SourceOf(trainable, stored, type));
   HEW_RETURN_IF_ERROR(MakeFolder(folder));
   HEW_RETURN_IF_ERROR(WriteSafetensorsFolder(folder, {{"format", "pt"}}, sources, kMaxShardBytes));
-  return WriteFileAtomically(folder + "/config.json", config.dump(2) + "\n");
+  return WriteFileAtomically(folder + "/config.json", DumpJson(config, 2) + "\n");
 }
 
 }  // namespace hew

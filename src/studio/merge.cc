@@ -136,13 +136,9 @@ std::string UncheckedPath(const std::string& out) {
 }
 
 Status KeepOrRemove(Status status, const std::string& unchecked, const std::string& out) {
-  std::error_code error;
-  if (status) {
-    fs::rename(unchecked, out, error);
-    if (!error) return {};
-    status = EnvironmentError("{}: cannot rename to {}: {}", unchecked, out, error.message());
-  }
-  fs::remove_all(unchecked, error);
+  if (status) status = RenamePath(unchecked, out);
+  std::error_code ignored;
+  if (!status) fs::remove_all(unchecked, ignored);
   return status;
 }
 

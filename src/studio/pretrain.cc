@@ -1,7 +1,6 @@
 #include "studio/pretrain.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 
@@ -164,26 +163,18 @@ Status WriteSamples(const Runtime& rt, const PretrainRequest& request, const Tra
                     const Tokenizer& tokenizer, int64_t step) {
   constexpr int64_t kSampleTokens = 24;
   const Engine engine{rt, &trainable.model(), &tokenizer, {}, trainable.model().config.max_position_embeddings};
-  const std::string path = request.settings.out + "/" + kSamplesFile;
-  std::FILE* file = std::fopen(path.c_str(), "ab");
-  if (!file) return EnvironmentError("{}: cannot open", path);
-  Status status;
+  HEW_ASSIGN(AppendFile file, AppendFile::Open(request.settings.out + "/" + kSamplesFile));
   for (const auto& prompt : request.settings.sample) {
     GenerateRequest generate;
     generate.prompt = tokenizer.Encode(prompt, {.add_special = true});
     generate.sampling.temperature = 0;
     generate.max_tokens = kSampleTokens;
-    auto result = Generator(engine).Generate(generate);
-    if (!result) {
-      status = tl::unexpected(std::move(result).error());
-      break;
-    }
-    request.Say(fmt::format("  step {}: {}[{}]", step, prompt, result->text));
-    const nlohmann::ordered_json line = {{"step", step}, {"prompt", prompt}, {"text", result->text}};
-    std::fputs((line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n").c_str(), file);
+    HEW_ASSIGN(const auto result, Generator(engine).Generate(generate));
+    request.Say(fmt::format("  step {}: {}[{}]", step, prompt, result.text));
+    const nlohmann::ordered_json line = {{"step", step}, {"prompt", prompt}, {"text", result.text}};
+    HEW_RETURN_IF_ERROR(file.Write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
   }
-  std::fclose(file);
-  return status;
+  return {};
 }
 
 DType TypeOf(const std::string& name) {

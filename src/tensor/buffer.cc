@@ -7,8 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
-
-#include "base/check.h"
+#include <new>
 
 namespace hew {
 namespace {
@@ -18,7 +17,10 @@ constexpr size_t kHugePage = size_t{2} << 20;
 
 // From this size on, memory comes straight from the kernel: zero without being touched (a cache of keys and values is
 // mostly empty), given back when freed. AddressSanitizer watches only the heap, so under it everything stays there.
-#if defined(__SANITIZE_ADDRESS__)
+#if !defined(__has_feature)  // clang's; g++ defines a macro
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 constexpr size_t kMapFrom = SIZE_MAX;
 #else
 constexpr size_t kMapFrom = size_t{256} << 10;
@@ -30,7 +32,7 @@ size_t RoundUp(size_t bytes, size_t alignment) { return (bytes + alignment - 1) 
 
 std::byte* Map(size_t bytes) {
   void* mapped = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  HEW_CHECK(mapped != MAP_FAILED);
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
   return static_cast<std::byte*>(mapped);
 }
 
@@ -57,7 +59,7 @@ void BufferFree::operator()(std::byte* p) const {
 
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
-  HEW_CHECK(bytes <= SIZE_MAX / 2);
+  if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
   if (bytes >= kMapFrom && bytes < kHugeFrom) {
     data_ = {Map(bytes), BufferFree{bytes, nullptr}};
     return;
@@ -69,7 +71,7 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
   }
   const size_t rounded = RoundUp(bytes, kAlignment);
   auto* p = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-  HEW_CHECK(p != nullptr);
+  if (!p) throw std::bad_alloc();
   std::memset(p, 0, rounded);
   data_ = {p, BufferFree{}};
 }

@@ -15,7 +15,8 @@ struct BufferFree {
 };
 
 // Zeroed memory aligned to 64 bytes (a cache line, and one 512-bit register), huge pages asked for where large.
-// Move-only. Aborts through std::bad_alloc never: size is planned and checked by the caller before a run.
+// Move-only. Sizes are planned and checked before a run; where memory is short all the same,
+// std::bad_alloc, as for a container.
 class Buffer {
  public:
   Buffer() = default;

@@ -64,7 +64,7 @@ Status CheckIdentity(const std::string& path, const Json& saved, const RunIdenti
     const auto found = saved.find(key);
     if (found == saved.end()) return BadInput("{}: {}: expected a value of the run, found none", path, key);
     if (*found != value)
-      return BadInput("{}: {}: expected {} (as the run began), found {}", path, key, found->dump(), value.dump());
+      return BadInput("{}: {}: expected {} (as the run began), found {}", path, key, Shown(DumpJson(*found)), Shown(DumpJson(value)));
   }
   return {};
 }
@@ -115,7 +115,7 @@ Status SaveCheckpoint(const std::string& path, const RunIdentity& identity, cons
   VisitFields(state, [&](const char* name, const auto& field) { json[name] = field; });
   VisitOptionals(state, [&](const char* name, const auto& field) { json[name] = Optional(field); });
   json["identity"] = identity;
-  const std::string text = json.dump();
+  const std::string text = DumpJson(json);
   std::vector<SafetensorsSource> tensors;
   std::vector<std::string_view> bytes;
   const auto add = [&](const char* name, const std::vector<float>& values) {

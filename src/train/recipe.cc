@@ -1,14 +1,11 @@
 // Recipes: the settings of a run as TOML, one key each, names with '_'.
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/file.h"
 #include "base/shown.h"
 #include "train/settings.h"
+#include "train/toml.h"
 
 namespace hew {
 namespace {
@@ -127,12 +124,8 @@ std::string Quoted(const std::string& text) {
 }  // namespace
 
 Status ParseRecipe(std::string_view toml_text, const std::string& name, TuneSettings* settings) {
-  const toml::parse_result parsed = toml::parse(toml_text);
-  if (!parsed) {
-    const auto& error = parsed.error();
-    return BadInput("{}: line {}: {}", name, error.source().begin.line, std::string(error.description()));
-  }
-  for (const auto& [key, node] : parsed.table()) {
+  HEW_ASSIGN(const toml::table table, ParseToml(toml_text, name));
+  for (const auto& [key, node] : table) {
     const std::string where = fmt::format("{}: line {}", name, key.source().begin.line);
     const SettingSpec* spec = FindSetting(settings->kind, key.str());
     if (!spec) return BadInput("{}: unknown setting '{}'{}", where, Shown(key.str()), Suggestion(settings->kind, key.str()));

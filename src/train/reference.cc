@@ -17,7 +17,7 @@ std::string FileOf(const ReferenceRequest& request) { return request.folder + "/
 std::string DigestOf(const ReferenceRequest& request) {
   const auto& parameters = request.adapter.parameters;
   Sha256 digest;
-  digest.Update(request.identity.dump());
+  digest.Update(DumpJson(request.identity));
   digest.Update({reinterpret_cast<const char*>(parameters.data()), parameters.size() * sizeof(float)});
   return digest.HexDigest();
 }
@@ -86,7 +86,7 @@ Status FindReference(const Runtime& rt, const ReferenceRequest& request, const S
   const Json json = {{"sha256", DigestOf(request)}, {"log_probs", of_train}, {"eval_log_probs", of_eval}};
   losses->train.SetReference(std::move(of_train));
   losses->eval.SetReference(std::move(of_eval));
-  return WriteFileAtomically(FileOf(request), json.dump() + "\n");
+  return WriteFileAtomically(FileOf(request), DumpJson(json) + "\n");
 }
 
 }  // namespace hew

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/progress.h"
 #include "train/reference.h"
 #include "train/snapshots.h"
@@ -98,7 +99,7 @@ Status EndFolder(const TuneSettings& settings, const RunIdentity& identity, cons
                                       {"identity", identity},
                                       {"report", ToJson(report)}};
   HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.out + "/" + kRunFile,
-                                          run.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+                                          DumpJson(run, 2) + "\n"));
   std::error_code error;
   std::filesystem::remove(settings.out + "/" + kReferenceFile, error);
   std::filesystem::remove(settings.out + "/" + kCheckpointFile, error);  // the run is whole: nothing to go on with

@@ -191,6 +191,10 @@ std::string FlagOf(const SettingSpec& spec) {
 }
 
 Status SetFromText(const SettingSpec& spec, std::string_view text, bool append, TuneSettings* settings) {
+  // Settings are kept as JSON, which has no other text.
+  if (FindInvalidUtf8(text) != std::string_view::npos) {
+    return BadInput("{}: expected UTF-8 text, found '{}'", spec.name, Shown(text));
+  }
   if (const auto* whole = std::get_if<int64_t S::*>(&spec.field)) {
     if (!ParseNumber(text, &(settings->**whole))) {
       return BadInput("{}: expected {}, found '{}'", spec.name, RangeText(spec, "a whole number"), Shown(text));

@@ -70,6 +70,8 @@ TEST(Settings, UnknownKeysAreRefusedWithASuggestion) {
   EXPECT_THAT(RecipeError("zzzzzzzzzz = 2"), testing::Not(HasSubstr("did you mean")));
   EXPECT_THAT(RecipeError("[lora]\nrank = 2"), HasSubstr("unknown setting 'lora'"));
   EXPECT_THAT(RecipeError("epochs = = 2"), HasSubstr("recipe.toml: line 1"));
+  // toml++ asserts here, where its next line has an error.
+  EXPECT_THAT(RecipeError("[=r 1]"), HasSubstr("recipe.toml: line 1"));
 }
 
 TEST(Settings, ValuesOutOfRangeNameFieldExpectedAndFound) {

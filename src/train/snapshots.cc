@@ -39,8 +39,7 @@ Status WriteSnapshot(const std::string& out, int64_t step, const std::function<S
   Status status = write(temporary);
   if (status) {
     fs::remove_all(folder, error);  // a resumed run makes the same again
-    fs::rename(temporary, folder, error);
-    if (error) status = EnvironmentError("{}: cannot rename to {}: {}", temporary, folder, error.message());
+    status = RenamePath(temporary, folder);
   }
   if (!status) fs::remove_all(temporary, error);
   return status;

@@ -22,7 +22,7 @@ constexpr const char* kFinished = "finished";
 std::string ValuesText(const Json& values) {
   std::string text;
   for (const auto& [name, value] : values.items()) {
-    text += (text.empty() ? "" : ", ") + name + " " + (value.is_string() ? value.get<std::string>() : value.dump());
+    text += (text.empty() ? "" : ", ") + name + " " + (value.is_string() ? value.get<std::string>() : DumpJson(value));
   }
   return text;
 }
@@ -64,7 +64,7 @@ class SweepRun {
   double FinalLoss(size_t i) {
     return Of(i)["state"] == kFinished && Of(i)["eval_loss"].is_number() ? Of(i)["eval_loss"].get<double>() : kNone;
   }
-  Status Write() const { return WriteFileAtomically(request_.settings.out + "/" + kSweepFile, json_.dump(2) + "\n"); }
+  Status Write() const { return WriteFileAtomically(request_.settings.out + "/" + kSweepFile, DumpJson(json_, 2) + "\n"); }
 
   Status Begin() {
     const std::string& out = request_.settings.out;
@@ -232,7 +232,7 @@ class SweepRun {
     run["report"]["adapter"] = to, run["report"]["seconds"] = json_["seconds"];
     run["sweep"] = json_;
     HEW_RETURN_IF_ERROR(
-        WriteFileAtomically(to + "/" + kRunFile, run.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+        WriteFileAtomically(to + "/" + kRunFile, DumpJson(run, 2) + "\n"));
     const std::string head = fmt::format("# The best of {} candidates of a sweep: {}\n", sweep_.candidates.size(),
                                          ValuesText(sweep_.candidates[best].values));
     HEW_RETURN_IF_ERROR(WriteFileAtomically(to + "/" + kRecipeFile, head + WriteRecipe(report.settings)));

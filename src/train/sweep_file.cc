@@ -1,13 +1,10 @@
 // The file of a sweep.
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 
 #include "base/file.h"
 #include "base/shown.h"
 #include "train/sweep.h"
+#include "train/toml.h"
 
 namespace hew {
 namespace {
@@ -28,14 +25,10 @@ Result<std::string> TextOf(const toml::node& node, const std::string& where) {
 }  // namespace
 
 Result<Sweep> ParseSweep(std::string_view toml_text, const std::string& name, const TuneSettings& settings) {
-  const toml::parse_result parsed = toml::parse(toml_text);
-  if (!parsed) {
-    const auto& error = parsed.error();
-    return BadInput("{}: line {}: {}", name, error.source().begin.line, std::string(error.description()));
-  }
+  HEW_ASSIGN(const toml::table table, ParseToml(toml_text, name));
   // TOML tables forget the order of their keys; their lines keep it.
   std::vector<std::pair<const toml::key*, const toml::node*>> keys;
-  for (const auto& [key, node] : parsed.table()) keys.emplace_back(&key, &node);
+  for (const auto& [key, node] : table) keys.emplace_back(&key, &node);
   std::sort(keys.begin(), keys.end(),
             [](const auto& a, const auto& b) { return a.first->source().begin < b.first->source().begin; });
 

@@ -1,15 +1,12 @@
 #include "train/trainer.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "train/snapshots.h"
 
 namespace hew {
@@ -56,10 +53,6 @@ Trainer::Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks
   BeginEpoch(0);
 }
 
-Trainer::~Trainer() {
-  if (metrics_) std::fclose(metrics_);
-}
-
 Result<bool> Trainer::Resume() {
   if (!std::filesystem::exists(CheckpointPath())) return false;
   HEW_ASSIGN(state_, LoadCheckpoint(CheckpointPath(), plan_.identity, gradient_.size()));
@@ -74,26 +67,15 @@ Result<bool> Trainer::Resume() {
 }
 
 Status Trainer::OpenMetrics() {
-  if (metrics_) return {};
-  const std::string path = plan_.folder + "/" + kMetricsFile;
-  metrics_ = std::fopen(path.c_str(), "ab");
-  if (!metrics_) return EnvironmentError("{}: cannot open: {}", path, std::strerror(errno));
+  if (metrics_.is_open()) return {};
   // Lines after the checkpoint belong to steps that are done again.
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path, error);
-  if (!error && size > state_.metrics_bytes &&
-      ::ftruncate(fileno(metrics_), static_cast<off_t>(state_.metrics_bytes)) != 0) {
-    return EnvironmentError("{}: cannot cut to {} bytes: {}", path, state_.metrics_bytes, std::strerror(errno));
-  }
-  std::fseek(metrics_, 0, SEEK_END);
+  HEW_ASSIGN(metrics_, AppendFile::Open(plan_.folder + "/" + kMetricsFile, state_.metrics_bytes));
   return {};
 }
 
 Status Trainer::WriteMetrics(const nlohmann::ordered_json& line) {
-  const std::string text = line.dump() + "\n";
-  if (std::fwrite(text.data(), 1, text.size(), metrics_) != text.size() || std::fflush(metrics_) != 0) {
-    return EnvironmentError("{}/{}: cannot write: {}", plan_.folder, kMetricsFile, std::strerror(errno));
-  }
+  const std::string text = DumpJson(line) + "\n";
+  HEW_RETURN_IF_ERROR(metrics_.Write(text));
   state_.metrics_bytes += text.size();
   return {};
 }
@@ -319,8 +301,7 @@ bool Trainer::SaveIsDue() const {
 
 Status Trainer::Save() {
   // The metrics are on disk before the checkpoint that counts on them.
-  if (::fsync(fileno(metrics_)) != 0)
-    return EnvironmentError("{}/{}: cannot sync: {}", plan_.folder, kMetricsFile, std::strerror(errno));
+  HEW_RETURN_IF_ERROR(metrics_.Sync());
   std::swap(state_.parameters, learner_->parameters());  // lent for the time of writing
   const Status saved = SaveCheckpoint(CheckpointPath(), plan_.identity, state_);
   std::swap(state_.parameters, learner_->parameters());

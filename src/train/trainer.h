@@ -1,12 +1,12 @@
 // The training loop: steps, evaluation, checkpoints. Everything it needs is handed in, ready.
 #pragma once
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/progress.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
@@ -32,7 +32,6 @@ class Trainer {
   // `eval` holds the batches to measure with, and may be empty. What is referred to must outlive the trainer.
   Trainer(const Runtime& rt, const TuneSettings& settings, const RunHooks& hooks, TrainPlan plan, StepSource* source,
           StepBatches eval, Learner* learner);
-  ~Trainer();
 
   // Takes up the checkpoint in the folder. True if there was one.
   Result<bool> Resume();
@@ -82,7 +81,7 @@ class Trainer {
   TrainState state_;
   int64_t epoch_steps_ = 0;      // of state_.epoch
   std::vector<float> gradient_;  // [parameters]
-  std::FILE* metrics_ = nullptr;
+  AppendFile metrics_;
   std::unique_ptr<Progress> progress_;
   double shown_loss_ = 0;  // smoothed, for the bar
   std::optional<double> shown_accuracy_;

@@ -301,7 +301,7 @@ Status MarkFixed(Workspace& workspace, const std::vector<int64_t>& fixes, int64_
   HEW_ASSIGN(Transaction transaction, Transaction::Begin(workspace.registry().database()));
   for (const int64_t id : fixes)
     HEW_RETURN_IF_ERROR(workspace.registry().database().Run("UPDATE fixes SET fixed_in=? WHERE id=?", version, id));
-  return workspace.registry().Commit(transaction);
+  return transaction.Commit();
 }
 
 }  // namespace hew

@@ -16,10 +16,10 @@ Result<std::string> ObjectStore::Put(std::string_view bytes) const {
   std::error_code error;
   if (Has(digest) && Check(digest)) {
     // Whoever wrote it may have been killed before the folder was synced.
-    HEW_RETURN_IF_ERROR(SyncFolderOf(path, observer_));
+    HEW_RETURN_IF_ERROR(SyncFolderOf(path));
     return digest;
   }
-  HEW_RETURN_IF_ERROR(WriteFileInSteps(path, bytes, observer_));
+  HEW_RETURN_IF_ERROR(WriteFileAtomically(path, bytes));
   // Versions are handed out as hard links to objects: an editor must not change one by accident.
   fs::permissions(path, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read, error);
   return digest;

@@ -5,16 +5,13 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file_steps.h"
 #include "base/result.h"
 
 namespace hew {
 
 class ObjectStore {
  public:
-  // `observer` sees every step of every write (tests make them fail there); empty: nobody looks.
-  explicit ObjectStore(std::string folder, FileObserver observer = {})
-      : folder_(std::move(folder)), observer_(std::move(observer)) {}
+  explicit ObjectStore(std::string folder) : folder_(std::move(folder)) {}
 
   // The digest; durable when it returns. What is there already is not written again.
   Result<std::string> Put(std::string_view bytes) const;
@@ -31,7 +28,6 @@ class ObjectStore {
 
  private:
   std::string folder_;
-  FileObserver observer_;
 };
 
 bool IsDigest(std::string_view text);  // 64 lower-case hexadecimal digits

@@ -26,7 +26,7 @@ std::string UtcNow() {
   return text;
 }
 
-Result<Registry> Registry::Open(const std::string& path, FileObserver observer) {
+Result<Registry> Registry::Open(const std::string& path) {
   HEW_ASSIGN(Database database, Database::Open(path));
   const auto version = [&]() -> Result<int64_t> {
     HEW_ASSIGN(auto statement, database.Query("PRAGMA user_version"));
@@ -46,12 +46,7 @@ Result<Registry> Registry::Open(const std::string& path, FileObserver observer) 
   }
   if (found != kSchemaVersion)
     return BadInput("{}: version: expected {}, found {} (made by another Hew)", path, kSchemaVersion, found);
-  return Registry(std::move(database), std::move(observer));
-}
-
-Status Registry::Commit(Transaction& transaction) const {
-  if (observer_) HEW_RETURN_IF_ERROR(observer_(FileStep::kCommit, database_.path()));
-  return transaction.Commit();
+  return Registry(std::move(database));
 }
 
 Result<int64_t> Registry::Add(const Version& v) {
@@ -73,7 +68,7 @@ Result<int64_t> Registry::Add(const Version& v) {
     HEW_RETURN_IF_ERROR(database_.Run("INSERT INTO version_data VALUES (?,?,?,?,?,?,?)", id, n++, d.role, d.path,
                                       d.digest, d.manifest, d.rows));
   }
-  HEW_RETURN_IF_ERROR(Commit(transaction));
+  HEW_RETURN_IF_ERROR(transaction.Commit());
   return id;
 }
 
@@ -192,7 +187,7 @@ Status Registry::Promote(const std::string& alias, int64_t version) {
                     alias, version, alias, UtcNow()));
   HEW_RETURN_IF_ERROR(database_.Run(
       "INSERT INTO aliases VALUES (?,?) ON CONFLICT(name) DO UPDATE SET version=excluded.version", alias, version));
-  return Commit(transaction);
+  return transaction.Commit();
 }
 
 Result<int64_t> Registry::Rollback(const std::string& alias) {
@@ -213,7 +208,7 @@ Result<int64_t> Registry::Rollback(const std::string& alias) {
       database_.Run("INSERT INTO alias_events(alias, action, version, before, at) VALUES (?,'rollback',?,?,?)", alias,
                     to, from, UtcNow()));
   HEW_RETURN_IF_ERROR(database_.Run("UPDATE aliases SET version=? WHERE name=?", to, alias));
-  HEW_RETURN_IF_ERROR(Commit(transaction));
+  HEW_RETURN_IF_ERROR(transaction.Commit());
   return to;
 }
 

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/file_steps.h"
 #include "studio/registry/sqlite.h"
 #include "studio/registry/version.h"
 
@@ -54,7 +53,7 @@ struct SuiteCount {
 class Registry {
  public:
   // Opens or makes .hew/registry.db. Errors: not ours, or made by a later Hew.
-  static Result<Registry> Open(const std::string& path, FileObserver observer = {});
+  static Result<Registry> Open(const std::string& path);
 
   // Gives it the next number (or version.id, where that is kBaseVersion).
   Result<int64_t> Add(const Version& version);
@@ -97,12 +96,10 @@ class Registry {
   Result<std::optional<StoredCase>> FindCase(const std::string& id, const std::string& suite = "") const;
 
   const Database& database() const { return database_; }  // for the tables of other files: fixes, chats
-  Status Commit(Transaction& transaction) const;          // asks the observer first
 
  private:
-  Registry(Database database, FileObserver observer) : database_(std::move(database)), observer_(std::move(observer)) {}
+  explicit Registry(Database database) : database_(std::move(database)) {}
   Database database_;
-  FileObserver observer_;
 };
 
 std::string UtcNow();  // "2026-11-24T20:51:07Z"

@@ -21,7 +21,7 @@ Status Registry::SetBase(const std::string& digest, const std::string& path, con
   HEW_ASSIGN(Transaction transaction, Transaction::Begin(database_));
   HEW_RETURN_IF_ERROR(database_.Run("DELETE FROM bases WHERE path=?", path));  // what lay there before is gone
   HEW_RETURN_IF_ERROR(database_.Run("INSERT INTO bases VALUES (?,?,?,?)", digest, path, stamp, UtcNow()));
-  return Commit(transaction);
+  return transaction.Commit();
 }
 
 Status Registry::SetSuite(const std::string& name, const std::string& path, const std::string& object) {
@@ -60,7 +60,7 @@ Status Registry::SaveAnswers(int64_t version, const std::vector<StoredCase>& cas
       database_.Run("INSERT OR REPLACE INTO counts SELECT version, suite, sum(passed), count(*), ? FROM answers "
                     "WHERE version=? GROUP BY suite",
                     UtcNow(), version));
-  return Commit(transaction);
+  return transaction.Commit();
 }
 
 Result<std::vector<StoredAnswer>> Registry::Answers(int64_t version, const std::string& suite) const {
@@ -94,7 +94,7 @@ Status Registry::KeepOnly(int64_t version, const std::string& suite, const std::
       database_.Run("INSERT OR REPLACE INTO counts SELECT version, suite, sum(passed), count(*), ? FROM answers "
                     "WHERE version=? AND suite=? GROUP BY suite",
                     UtcNow(), version, suite));
-  return Commit(transaction);
+  return transaction.Commit();
 }
 
 Result<std::optional<StoredCase>> Registry::FindCase(const std::string& id, const std::string& suite) const {

@@ -1,8 +1,4 @@
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
 #include "studio/registry/release.h"
-
-#include <toml++/toml.h>
 
 #include <cmath>
 #include <filesystem>
@@ -10,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/shown.h"
+#include "train/toml.h"
 
 namespace hew {
 namespace {
@@ -58,12 +55,9 @@ Status Set(const Rule& rule, const toml::node& node, ReleaseRules* rules) {
 }  // namespace
 
 Result<ReleaseRules> ParseRules(std::string_view text, const std::string& name) {
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed)
-    return BadInput("{}: line {}: {}", name, parsed.error().source().begin.line,
-                    std::string(parsed.error().description()));
+  HEW_ASSIGN(const toml::table table, ParseToml(text, name));
   ReleaseRules rules;
-  for (const auto& [key, node] : parsed.table()) {
+  for (const auto& [key, node] : table) {
     const std::string where = fmt::format("{}: line {}", name, key.source().begin.line);
     const Rule* known = nullptr;
     std::string names;

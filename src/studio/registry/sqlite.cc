@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "studio/registry/sqlite_faults.h"
 
 namespace hew {
 namespace {
@@ -62,7 +63,7 @@ void Database::Close::operator()(sqlite3* database) const { sqlite3_close(databa
 
 Result<Database> Database::Open(const std::string& path) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, FaultyVfs());
   Database database;
   database.database_.reset(handle);
   database.path_ = std::make_unique<const std::string>(path);

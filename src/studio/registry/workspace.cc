@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/file_calls.h"
 #include "model/model.h"
 
 namespace hew {
@@ -69,29 +70,27 @@ bool IsWhole(const ObjectStore& objects, const Version& version, const std::stri
 
 }  // namespace
 
-Workspace::Workspace(std::string root, Registry registry, FileObserver observer)
+Workspace::Workspace(std::string root, Registry registry)
     : root_(std::move(root)),
       registry_(std::make_unique<Registry>(std::move(registry))),
-      objects_(Path("objects"), std::move(observer)) {}
+      objects_(Path("objects")) {}
 
-Result<Workspace> Workspace::Init(const std::string& folder, FileObserver observer) {
+Result<Workspace> Workspace::Init(const std::string& folder) {
   const std::string root = Absolute(folder), hew = root + "/" + kFolder;
   std::error_code error;
   if (fs::exists(hew + "/registry.db", error))
     return BadInput("{}: expected a folder without a workspace, found one", root);
   for (const char* name : {"/objects", "/runs", "/versions"}) HEW_RETURN_IF_ERROR(MakeFolder(hew + name));
-  HEW_RETURN_IF_ERROR(SyncFolderOf(hew + "/registry.db"));
-  HEW_RETURN_IF_ERROR(SyncFolderOf(hew));
-  HEW_ASSIGN(Registry registry, Registry::Open(hew + "/registry.db", observer));
-  return Workspace(root, std::move(registry), std::move(observer));
+  HEW_ASSIGN(Registry registry, Registry::Open(hew + "/registry.db"));
+  return Workspace(root, std::move(registry));
 }
 
-Result<std::optional<Workspace>> Workspace::Find(const std::string& from, FileObserver observer) {
+Result<std::optional<Workspace>> Workspace::Find(const std::string& from) {
   std::error_code error;
   for (fs::path at = Absolute(from);; at = at.parent_path()) {
     if (fs::exists(at / kFolder / "registry.db", error)) {
-      HEW_ASSIGN(Registry registry, Registry::Open((at / kFolder / "registry.db").string(), observer));
-      return std::optional<Workspace>(Workspace(at.string(), std::move(registry), std::move(observer)));
+      HEW_ASSIGN(Registry registry, Registry::Open((at / kFolder / "registry.db").string()));
+      return std::optional<Workspace>(Workspace(at.string(), std::move(registry)));
     }
     if (at == at.parent_path()) return std::optional<Workspace>();
   }
@@ -128,8 +127,7 @@ Result<std::string> Workspace::Checkout(const Version& version) const {
       return BadInput("{}: {}: expected its file in the workspace, found: {}", version.Label(), file.name, reason);
     }
   }
-  fs::rename(temporary, folder, error);
-  if (error) fs::remove_all(temporary, error);  // another process was first
+  if (!RenamePath(temporary, folder)) fs::remove_all(temporary, error);  // another process was first
   if (!IsWhole(objects_, version, folder)) return EnvironmentError("{}: cannot lay out {}", folder, version.Label());
   return folder;
 }
@@ -222,7 +220,7 @@ Result<std::string> Workspace::UnfinishedRun(const std::string& name) const {
 
 Result<ObjectLock> ObjectLock::Take(const Workspace& workspace, Kind kind) {
   const std::string path = workspace.Path("lock");
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  const int fd = file_calls::Open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return EnvironmentError("{}: cannot open: {}", path, std::strerror(errno));
   ObjectLock lock(fd);
   for (int tries = 0; ::flock(fd, (kind == Kind::kAlone ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0; ++tries) {

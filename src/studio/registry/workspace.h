@@ -20,9 +20,9 @@ namespace hew {
 class Workspace {
  public:
   // Makes .hew/ in `folder`. Error: there is one.
-  static Result<Workspace> Init(const std::string& folder, FileObserver observer = {});
+  static Result<Workspace> Init(const std::string& folder);
   // The nearest workspace at `from` or above it; nullopt: none.
-  static Result<std::optional<Workspace>> Find(const std::string& from = ".", FileObserver observer = {});
+  static Result<std::optional<Workspace>> Find(const std::string& from = ".");
   // The same, where none is an error: "expected a workspace here or above, found none: hew init makes one".
   static Result<Workspace> Require(const std::string& from = ".");
 
@@ -52,7 +52,7 @@ class Workspace {
   Result<std::string> UnfinishedRun(const std::string& name) const;
 
  private:
-  Workspace(std::string root, Registry registry, FileObserver observer);
+  Workspace(std::string root, Registry registry);
   std::string root_;
   std::unique_ptr<Registry> registry_;  // kept in place: statements point into it
   ObjectStore objects_;

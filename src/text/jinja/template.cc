@@ -1,13 +1,26 @@
 #include "text/jinja/template.h"
 
+#include "base/shown.h"
 #include "text/jinja/evaluator.h"
 #include "text/jinja/parser.h"
 
 namespace hew {
+namespace {
+
+// One line of text, whatever a template says in raise_exception and whatever bytes stand where it is wrong.
+Error OneLine(Error error) {
+  for (char& c : error.message) {
+    if (c == '\n' || c == '\r') c = ' ';
+  }
+  error.message = Shown(error.message, 1000);
+  return error;
+}
+
+}  // namespace
 
 Result<Template> Template::Parse(std::string_view source, std::string name) {
   auto ast = jinja::ParseTemplate(source);
-  if (!ast) return Annotate(name, std::move(ast).error());
+  if (!ast) return Annotate(name, OneLine(std::move(ast).error()));
   return Template(std::make_shared<const jinja::Ast>(*std::move(ast)), std::move(name));
 }
 
@@ -17,12 +30,7 @@ Result<RenderedTemplate> Template::Render(const nlohmann::ordered_json& context,
   jinja::Evaluator evaluator(*ast_, now, limits);
   auto rendered = evaluator.Run(context, data);
   if (!rendered) {
-    Error error = std::move(rendered).error();
-    // One line, whatever a template says in raise_exception.
-    for (char& c : error.message) {
-      if (c == '\n' || c == '\r') c = ' ';
-    }
-    return Annotate(fmt::format("{}: line {}", name_, evaluator.line()), std::move(error));
+    return Annotate(fmt::format("{}: line {}", name_, evaluator.line()), OneLine(std::move(rendered).error()));
   }
   return rendered;
 }

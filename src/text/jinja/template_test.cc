@@ -44,6 +44,9 @@ TEST(TemplateTest, ErrorsNameTheTemplateAndTheLine) {
   EXPECT_EQ(ErrorOf("{{ user.name.first }}", {{"user", nlohmann::ordered_json::object()}}),
             "t.jinja: line 1: 'dict object' has no attribute 'name'");
   EXPECT_EQ(ErrorOf("{{ nothing.x }}"), "t.jinja: line 1: 'nothing' is undefined");
+  // Bytes that are no UTF-8 are shown, not sent on.
+  EXPECT_NE(ErrorOf("{{ x \xaa }}").find("\\xaa"), std::string::npos);
+  EXPECT_EQ(ErrorOf("{{ raise_exception('\xaa') }}").find('\xaa'), std::string::npos);
 }
 
 TEST(TemplateTest, GenerationSpansAreByteRanges) {
