@@ -25,7 +25,8 @@ def learn_peer(args, text, like):
     tokenizer = Tokenizer(models.BPE() if bpe else models.Unigram())
     if like.normalizer: tokenizer.normalizer = like.normalizer
     tokenizer.pre_tokenizer = like.pre_tokenizer
-    common = {"vocab_size": args.vocab, "special_tokens": SPECIAL, "show_progress": False}
+    # Hew's unigram vocabulary holds the 256 bytes too, with which it spells what its pieces cannot.
+    common = {"vocab_size": args.vocab if bpe else args.vocab - 256, "special_tokens": SPECIAL, "show_progress": False}
     trainer = (trainers.BpeTrainer(min_frequency=2, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **common) if bpe
                else trainers.UnigramTrainer(unk_token="<unk>", **common))
     began = time.perf_counter()
