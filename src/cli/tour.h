@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "studio/understand/tour.h"
@@ -40,6 +42,9 @@ class LossLine {
   const CommandContext& context_;
   bool quiet_, terminal_, drawn_ = false;
 };
+
+// The commands that do by hand what the step did, one a line.
+void ByHand(const TourView& view, const std::vector<std::string>& commands);
 
 std::string ShortLine(const std::string& text);  // line ends as spaces, cut to what a terminal shows
 

@@ -12,7 +12,7 @@ inline constexpr Message kTourHello = {
     "{} 로 직접 실행합니다. 밖으로 보내는 것은 없습니다.\n"};
 inline constexpr Message kTourGoOn = {"\n[Enter: go on   q: leave] ", "\n[Enter: 다음   q: 그만] "};
 inline constexpr Message kTourTook = {"({:.1f} s)\n", "({:.1f}초)\n"};
-inline constexpr Message kTourByHand = {"  by hand:  {}\n", "  직접 해 보기:  {}\n"};
+inline constexpr Message kTourByHand = {"  by hand:  ", "  직접 해 보기:  "};
 inline constexpr Message kTourStep = {"step {:>4}   loss {:.2f}", "{:>4}걸음   손실 {:.2f}"};
 inline constexpr Message kTourLeft = {"Come back any time: hew tour --step {} goes on here.\n",
                                       "언제든 다시 오세요. hew tour --step {} 로 여기부터 이어집니다.\n"};

@@ -20,11 +20,6 @@ constexpr size_t kLineColumns = 84;
 
 bool Shows(const TourView& view) { return !view.context.common.json; }
 
-void ByHand(const TourView& view, const std::string& command) {
-  fmt::print("\n");
-  view.context.Say(msg::kTourByHand, command);
-}
-
 std::string Grouped(int64_t number) {  // 49,152
   std::string digits = std::to_string(number), out;
   for (size_t i = 0; i < digits.size(); ++i) {
@@ -53,6 +48,12 @@ std::string FirstSentence(const std::string& text) {
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 }  // namespace
+
+void ByHand(const TourView& view, const std::vector<std::string>& commands) {
+  const std::string label = view.context.Text(msg::kTourByHand);
+  for (size_t i = 0; i < commands.size(); ++i)
+    fmt::print("{}{}{}\n", i == 0 ? "\n" : "", i == 0 ? label : std::string(Columns(label), ' '), commands[i]);
+}
 
 std::string ShortLine(const std::string& text) {
   std::string line;
@@ -95,8 +96,9 @@ Result<Json> TourNext(const TourView& view) {
   if (Shows(view)) {
     view.context.Say(msg::kTourNextText, kPrompt);
     PrintNext(next);
-    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size), kBeginning + ShortLine(FirstSentence(text)));
-    ByHand(view, fmt::format("hew next {} \"{}\"", view.model, kPrompt));
+    view.context.Say(msg::kTourNextThen, Grouped(engine.model->config.vocab_size),
+                     kBeginning + ShortLine(FirstSentence(text)));
+    ByHand(view, {fmt::format("hew next {} \"{}\"", view.model, kPrompt)});
   }
   return Json{{"prompt", kPrompt}, {"next", ToJson(next)}, {"beginning", kBeginning}, {"text", text}};
 }
@@ -115,7 +117,7 @@ Result<Json> TourTokens(const TourView& view) {
   }
   if (Shows(view)) {
     view.context.Say(msg::kTourTokensThen, Grouped(tokenizer.vocab_size()));
-    ByHand(view, fmt::format("hew tokenize {} --text \"I love you\"", view.model));
+    ByHand(view, {fmt::format("hew tokenize {} --text \"I love you\"", view.model)});
   }
   return Json{{"tokens", list}, {"vocab_size", tokenizer.vocab_size()}};
 }
@@ -150,7 +152,7 @@ Result<Json> TourWeights(const TourView& view) {
     view.context.Say(msg::kTourLensRow, layer, Fit(Quoted(row.likely[0].text), 16), 100 * std::exp(row.answer_logprob));
   }
   view.context.Say(msg::kTourLensThen);
-  ByHand(view, fmt::format("hew inspect {0}\n               hew lens {0} \"{1}\"", view.model, kPrompt));
+  ByHand(view, {"hew inspect " + view.model, fmt::format("hew lens {} \"{}\"", view.model, kPrompt)});
   return Json();
 }
 
@@ -177,7 +179,7 @@ Result<Json> TourLearn(const TourView& view) {
     view.context.Say(msg::kTourLearnRow, *point.step,
                      ShortLine(lesson->watch.prompts[0] + FirstLine(point.answers[0].text)));
   view.context.Say(msg::kTourLearnThen);
-  ByHand(view, "hew pretrain --data book.txt --out my-model --preset 1m --snapshots 8");
+  ByHand(view, {"hew pretrain --data book.txt --out my-model --preset 1m --snapshots 8"});
   return Json();
 }
 

@@ -13,11 +13,6 @@ namespace {
 
 bool Shows(const TourView& view) { return !view.context.common.json; }
 
-void ByHand(const TourView& view, const std::string& command) {
-  fmt::print("\n");
-  view.context.Say(msg::kTourByHand, command);
-}
-
 // Names of versions are looked up from the working folder: into the workspace for the time of a step, and back.
 class InFolder {
  public:
@@ -55,10 +50,9 @@ Result<Json> TourFactsStep(const TourView& view) {
                    HumanBytes(static_cast<uint64_t>(lesson->diff.adapter_bytes)),
                    100 * lesson->diff.change_norm / lesson->diff.before_norm,
                    view.context.In(lesson->same_without ? msg::kTourYes : msg::kTourNo));
-  ByHand(view, fmt::format("hew tune --base {0} --data my.jsonl --out my-adapter\n"
-                           "               hew chat {0} --adapter my-adapter\n"
-                           "               hew diff-model {0} --adapter my-adapter",
-                           view.model));
+  ByHand(view, {fmt::format("hew tune --base {} --data my.jsonl --out my-adapter", view.model),
+                fmt::format("hew chat {} --adapter my-adapter", view.model),
+                fmt::format("hew diff-model {} --adapter my-adapter", view.model)});
   return Json();
 }
 
@@ -84,7 +78,7 @@ Result<Json> TourSizes(const TourView& view) {
   }
   view.context.Say(msg::kTourSizesThen, std::filesystem::path(view.model).stem().string(), large.type,
                    HumanBytes(large.file_bytes), HumanBytes(static_cast<uint64_t>(large.parameters) * 4));
-  ByHand(view, "hew convert my-model my-model.gguf --type Q8_0");
+  ByHand(view, {"hew convert my-model my-model.gguf --type Q8_0"});
   return Json();
 }
 
@@ -108,10 +102,8 @@ Result<Json> TourVersions(const TourView& view) {
   view.context.Say(msg::kTourVersionsAfter, ShortLine(lesson.after), right, lesson.still.size());
   PrintGate(view.context, lesson.gate, 1, 2, 0);
   view.context.Say(msg::kTourVersionsThen);
-  ByHand(view,
-         "hew init --base model.gguf,  hew tune --data my.jsonl --name first,\n"
-         "               hew flag v1 --prompt \"...\" --good \"...\" --tag tea,  hew fix --tag tea,  hew promote v2 "
-         "stable");
+  ByHand(view, {"hew init --base model.gguf", "hew tune --data my.jsonl --name first",
+                "hew flag v1 --prompt \"...\" --good \"...\" --tag tea", "hew fix --tag tea", "hew promote v2 stable"});
   return Json();
 }
 

@@ -291,7 +291,8 @@ TEST_F(SaveTest, RefusesTokenizersThatGgufCannotSay) {
          j["normalizer"] = {{"type", "Lowercase"}};
        },
        "pre_tokenizer"},
-      {[](Json& j) { j["model"]["type"] = "Unigram"; }, "Unigram"},
+      {[](Json& j) { j["model"]["type"] = "WordPiece"; }, "WordPiece"},
+      {[](Json& j) { j["model"]["type"] = "Unigram"; }, "model.vocab: expected a list"},
       {[](Json& j) { j["model"]["byte_fallback"] = true; }, "SentencePiece"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = 64; }, "found 64"},
       {[](Json& j) { j["model"]["vocab"]["t0"] = -1; }, "found -1"},

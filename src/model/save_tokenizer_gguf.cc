@@ -33,6 +33,9 @@ Result<Json> ReadOptionalJson(const std::string& path) {
   return ParseJson(text, path);
 }
 
+// What the file's model is in GGUF: gpt2, llama (byte fallback and merges) or t5 (pieces with scores).
+enum class VocabularyKind { kByteLevel, kSentencePiece, kUnigram };
+
 class VocabularyWriter {
  public:
   VocabularyWriter(const Json& json, std::string path, int64_t vocab_size)
@@ -43,24 +46,25 @@ class VocabularyWriter {
 
   Status Read() {
     const Json* model = Member(json_, "model");
-    if (!model || TextOf(*model, "type") != "BPE") {
-      return BadInput("{}: model.type: expected BPE, found '{}'", path_,
-                      model ? Shown(TextOf(*model, "type")) : "none");
-    }
+    const std::string type = model ? TextOf(*model, "type") : "none";
+    if (type != "BPE" && type != "Unigram")
+      return BadInput("{}: model.type: expected BPE or Unigram, found '{}'", path_, Shown(type));
     const Json* fallback = Member(*model, "byte_fallback");
-    is_sentencepiece_ = fallback && *fallback == Json(true);
+    const bool falls_back = fallback && *fallback == Json(true);
+    kind_ = type == "Unigram" ? VocabularyKind::kUnigram
+            : falls_back      ? VocabularyKind::kSentencePiece
+                              : VocabularyKind::kByteLevel;
+    if (kind_ == VocabularyKind::kUnigram) return ReadPieces(*model, falls_back);
     const std::string unknown = TextOf(*model, "unk_token");
     const Json* vocab = Member(*model, "vocab");
     if (!vocab || !vocab->is_object()) return BadInput("{}: model.vocab: expected an object, found none", path_);
     for (const auto& [token, id] : vocab->items()) {
-      const bool byte = is_sentencepiece_ && ByteOfToken(token);
+      const bool byte = falls_back && ByteOfToken(token);
       HEW_RETURN_IF_ERROR(Put("model.vocab", token, &id, byte ? kGgufByte : kGgufNormal));
     }
     HEW_RETURN_IF_ERROR(ReadAdded());
-    if (const auto id = IdOf(unknown); is_sentencepiece_ && id) types_[*id] = kGgufUnknown;
-    for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types_[i] == kGgufUnused) tokens_[i] = fmt::format("[PAD{}]", i);
-    }
+    if (const auto id = IdOf(unknown); falls_back && id) types_[*id] = kGgufUnknown;
+    NameUnused();
     return ReadMerges(*model);
   }
 
@@ -68,9 +72,11 @@ class VocabularyWriter {
     const auto at = ids_.find(token);
     return at == ids_.end() ? std::nullopt : std::optional<uint32_t>(at->second);
   }
-  bool is_sentencepiece() const { return is_sentencepiece_; }
+  VocabularyKind kind() const { return kind_; }
   void Store(GgufMetadata* metadata) && {
-    if (is_sentencepiece_) {
+    if (kind_ == VocabularyKind::kUnigram) {
+      metadata->Set("tokenizer.ggml.scores", GgufArray(std::move(scores_)));
+    } else if (kind_ == VocabularyKind::kSentencePiece) {
       metadata->Set("tokenizer.ggml.scores", GgufArray(ScoresFromMerges(tokens_, merges_)));
     } else {
       metadata->Set("tokenizer.ggml.merges", GgufArray(std::move(merges_)));
@@ -109,6 +115,37 @@ class VocabularyWriter {
     return {};
   }
 
+  void NameUnused() {
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      if (types_[i] == kGgufUnused) tokens_[i] = fmt::format("[PAD{}]", i);
+    }
+  }
+
+  // [piece, score], its id where it stands.
+  Status ReadPieces(const Json& model, bool falls_back) {
+    const Json* vocab = Member(model, "vocab");
+    if (!vocab || !vocab->is_array()) return BadInput("{}: model.vocab: expected a list, found none", path_);
+    scores_.assign(tokens_.size(), 0);
+    for (size_t i = 0; i < vocab->size(); ++i) {
+      const Json& piece = (*vocab)[i];
+      if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() || !piece[1].is_number()) {
+        return BadInput("{}: model.vocab: {}: expected a piece and its score, found {}", path_, i, Shown(piece.dump()));
+      }
+      const Json id = i;
+      const auto text = piece[0].get<std::string>();
+      const bool byte = falls_back && ByteOfToken(text);
+      HEW_RETURN_IF_ERROR(Put("model.vocab", text, &id, byte ? kGgufByte : kGgufNormal));
+      scores_[i] = piece[1].get<float>();
+    }
+    HEW_RETURN_IF_ERROR(ReadAdded());
+    const Json* unknown = Member(model, "unk_id");
+    if (!unknown || !unknown->is_number_unsigned() || *unknown >= vocab->size())
+      return BadInput("{}: model.unk_id: expected an id, found {}", path_, unknown ? Shown(unknown->dump()) : "none");
+    types_[unknown->get<size_t>()] = kGgufUnknown;
+    NameUnused();
+    return {};
+  }
+
   // "a b" or ["a", "b"]
   Status ReadMerges(const Json& model) {
     const Json* merges = Member(model, "merges");
@@ -129,7 +166,8 @@ class VocabularyWriter {
   std::string path_;
   std::vector<std::string> tokens_, merges_;
   std::vector<int32_t> types_;
-  bool is_sentencepiece_ = false;
+  std::vector<float> scores_;  // of pieces
+  VocabularyKind kind_ = VocabularyKind::kByteLevel;
   std::unordered_map<std::string, uint32_t> ids_;
 };
 
@@ -145,11 +183,10 @@ Result<PreTokenizerRule> RuleOf(const Json& json, const std::string& path) {
                   KnownPreTokenizers(), Shown(TreeOf(json, "pre_tokenizer").dump(), 160));
 }
 
-Result<bool> SpacePrefixOf(const Json& json, const std::string& path) {
-  const auto prefix = SentencePieceSpacePrefix(TreeOf(json, "normalizer"), TreeOf(json, "pre_tokenizer"));
-  if (prefix) return *prefix;
+Result<bool> SpacePrefixOf(const Json& normalizer, const Json& words, const std::string& path) {
+  if (const auto prefix = SentencePieceSpacePrefix(normalizer, words)) return *prefix;
   return BadInput("{}: normalizer: expected SentencePiece's (spaces as U+2581, with one in front or not), found {}, {}",
-                  path, Shown(TreeOf(json, "normalizer").dump()), Shown(TreeOf(json, "pre_tokenizer").dump()));
+                  path, Shown(normalizer.dump()), Shown(words.dump()));
 }
 
 // The special token that the post-processor puts before (`front`) or behind a single text; "" if none.
@@ -209,10 +246,15 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
   VocabularyWriter vocabulary(json, path, vocab_size);
   HEW_RETURN_IF_ERROR(vocabulary.Read());
   bool space_prefix = false;
-  if (vocabulary.is_sentencepiece()) {
-    HEW_ASSIGN(space_prefix, SpacePrefixOf(json, path));
-    metadata->Set("tokenizer.ggml.model", std::string("llama"));
+  if (vocabulary.kind() != VocabularyKind::kByteLevel) {
+    const bool pieces = vocabulary.kind() == VocabularyKind::kUnigram;
+    Json words = TreeOf(json, "pre_tokenizer");
+    const Json* pattern = Member(words, "pattern");
+    if (pieces && pattern && TextOf(*pattern, "Regex") == kUnigramWords) words = nullptr;  // changes no piece
+    HEW_ASSIGN(space_prefix, SpacePrefixOf(TreeOf(json, "normalizer"), words, path));
+    metadata->Set("tokenizer.ggml.model", std::string(pieces ? "t5" : "llama"));
     metadata->Set("tokenizer.ggml.pre", std::string("default"));
+    if (pieces) metadata->Set("tokenizer.ggml.remove_extra_whitespaces", false);
   } else {
     HEW_ASSIGN(const PreTokenizerRule rule, RuleOf(json, path));
     metadata->Set("tokenizer.ggml.model", std::string("gpt2"));
@@ -228,7 +270,8 @@ Status TokenizerToGguf(const std::string& folder, const Json& config, int64_t vo
     if (id) metadata->Set(std::string("tokenizer.ggml.") + key, *id);
   }
   metadata->Set("tokenizer.ggml.add_bos_token", !before.empty());
-  if (!behind.empty()) metadata->Set("tokenizer.ggml.add_eos_token", true);
+  const bool ends = vocabulary.kind() == VocabularyKind::kUnigram;  // t5 has one unless the file says no
+  if (!behind.empty() || ends) metadata->Set("tokenizer.ggml.add_eos_token", !behind.empty());
   metadata->Set("tokenizer.ggml.add_space_prefix", space_prefix);
   HEW_ASSIGN(const std::string chat_template, ReadTemplate(folder, tokenizer_config));
   if (!chat_template.empty()) metadata->Set("tokenizer.chat_template", chat_template);

@@ -69,7 +69,13 @@ Result<TokenizerPtr> PrepareTokenizer(const Runtime& rt, const PretrainRequest& 
     HEW_RETURN_IF_ERROR(LearnTokenizer(rt, request));
     source = s.out;
   } else {
-    if (source.ends_with("tokenizer.json")) source = fs::absolute(source).parent_path().string();
+    // With the files beside it, that say which tokens begin and end a text.
+    const fs::path file(source);
+    if (file.filename() == "tokenizer.json") {
+      source = fs::absolute(file).parent_path().string();
+    } else if (file.extension() == ".json") {
+      return BadInput("tokenizer: expected a folder, a file called tokenizer.json or a .gguf file, found {}", source);
+    }
     HEW_RETURN_IF_ERROR(WriteTokenizerFiles(source, s.out));
   }
   return Tokenizer::Open(source);

@@ -166,6 +166,14 @@ TEST_F(PretrainTest, GoesOnFromAModel) {
   EXPECT_THAT(Run(more).error().message, HasSubstr("preset: expected none beside base"));
 }
 
+TEST_F(PretrainTest, ATokenizerOfAnotherNameIsRefused) {
+  PretrainRequest request = Request("named");
+  request.settings.tokenizer = (folder_ / "my-tokenizer.json").string();  // not the folder it lies in
+  const auto report = Run(request);
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, HasSubstr("expected a folder, a file called tokenizer.json or a .gguf file"));
+}
+
 TEST_F(PretrainTest, DocumentsMayBeKeptApart) {
   PretrainRequest apart = Request("apart"), across = Request("across");
   apart.settings.separate_documents = true;

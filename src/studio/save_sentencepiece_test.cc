@@ -9,6 +9,7 @@
 #include "base/test_folder.h"
 #include "model/save_tokenizer.h"
 #include "text/tokenizer.h"
+#include "text/training/tokenizer_training.h"
 
 namespace hew {
 namespace {
@@ -111,6 +112,39 @@ TEST(SaveSentencePiece, WhatEndsATurnIsSpecialWhateverItsType) {
     const std::vector<int32_t> text = opened->Encode("a <|end|> b", {.parse_special = false});
     EXPECT_EQ(std::count(text.begin(), text.end(), static_cast<int32_t>(end)), 0) << type;
   }
+}
+
+// What no piece spells is bytes in both.
+TEST(SaveSentencePiece, ALearnedUnigramVocabulary) {
+  const ThreadPool pool(2);
+  TokenizerTraining training;
+  training.kind = TokenizerKind::kUnigram;
+  training.vocab_size = 400;
+  const std::string_view text =
+      "나 점심을 못 먹었어. 나 배 고파.\nthe cat sat on the mat and then it slept\n나 점심을 먹었어.\n";
+  const auto learned = TrainTokenizer(pool, std::span(&text, 1), training);
+  ASSERT_TRUE(learned) << learned.error().message;
+  TestFolder folder;
+  folder.Put("tokenizer.json", learned->tokenizer_json);
+  folder.Put("tokenizer_config.json", learned->tokenizer_config_json);
+  const auto original = Tokenizer::Open(folder.Path("tokenizer.json")).value();
+  GgufMetadata metadata;
+  const auto status = TokenizerToGguf(folder.Path("."), Json::object(), original->vocab_size(), &metadata);
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(*metadata.GetString("tokenizer.ggml.model"), "t5");
+  const auto written = Tokenizer::FromGguf(metadata, "m.gguf");
+  ASSERT_TRUE(written) << written.error().message;
+  for (const char* one :
+       {"나 점심을 못 먹었어. 나 배 고파.", " the  cat\n\nsat on 나", "", "<s>the mat</s>", "the 猫"}) {
+    for (const bool parse : {false, true}) {
+      const EncodeOptions options{.add_special = true, .parse_special = parse};
+      const auto ids = original->Encode(one, options);
+      EXPECT_EQ((*written)->Encode(one, options), ids) << one;
+      EXPECT_EQ((*written)->Decode(ids), original->Decode(ids)) << one;
+    }
+  }
+  EXPECT_EQ((*written)->bos(), original->bos());
+  EXPECT_EQ((*written)->eos(), original->eos());
 }
 
 TEST(SaveSentencePiece, FromFoldersAsModelsHaveThem) {

@@ -209,9 +209,12 @@ class Reader {
   Status MakeUnigram() {
     if (!unknown_) return BadInput("tokenizer.ggml.unknown_token_id: expected an id, found none");
     std::vector<Unigram::Token> tokens;
+    std::vector<int32_t> bytes(256, -1);  // a file that has them all was learned with them; llama.cpp leaves them out
     double least = std::numeric_limits<float>::max();
     for (size_t i = 0; i < tokens_->size(); ++i) {
       const int32_t type = TypeOf(i);
+      if (const auto byte = type == kByte ? ByteOfToken((*tokens_)[i]) : std::nullopt)
+        bytes[*byte] = static_cast<int32_t>(i);
       if (type == kNormal) least = std::min(least, static_cast<double>(ScoreOf(i)));
       if (IsControl(i) || (type != kNormal && type != kUserDefined && type != kUnused)) continue;
       if ((*tokens_)[i].size() > Unigram::kMaxTokenBytes) {
@@ -221,8 +224,10 @@ class Reader {
       const double score = type == kUserDefined ? 0 : static_cast<double>(ScoreOf(i));
       tokens.push_back({(*tokens_)[i], static_cast<int32_t>(i), score});
     }
+    if (std::find(bytes.begin(), bytes.end(), -1) != bytes.end()) bytes.clear();
     const float unknown_score = static_cast<float>(least) - 10.0f;
-    parts_.model = std::make_unique<Unigram>(std::move(tokens), *unknown_, static_cast<double>(unknown_score));
+    parts_.model =
+        std::make_unique<Unigram>(std::move(tokens), *unknown_, static_cast<double>(unknown_score), std::move(bytes));
     return AddUnigramNormalizer();
   }
 

@@ -31,15 +31,25 @@ class LlamaServer:
         self.process.wait()
         self.log.close()
 
-    def complete(self, ids, n_predict, n_probs):
-        body = {"prompt": ids, "n_predict": n_predict, "n_probs": n_probs, "temperature": 0, "cache_prompt": True, "return_tokens": True}
-        request = urllib.request.Request(self.url + "/completion", json.dumps(body).encode(), {"Content-Type": "application/json"})
+    def post(self, path, body):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
         return json.load(urllib.request.urlopen(request, timeout=600))
+
+    def tokenize(self, text, add_special=True):
+        return self.post("/tokenize", {"content": text, "add_special": add_special, "parse_special": False})["tokens"]
+
+    def complete(self, ids, n_predict, n_probs, **more):
+        return self.post("/completion", {"prompt": ids, "n_predict": n_predict, "n_probs": n_probs, "temperature": 0, "cache_prompt": True,
+                                         "return_tokens": True, **more})
+
+    def after(self, ids, n_probs):
+        """What may come next: token ids and log-probabilities."""
+        # The server holds back a token that is part of a letter, and what it knows of it too, so it is told to take a whole one; the
+        # probabilities are those before that.
+        whole = self.tokenize("a", add_special=False)
+        answer = self.complete(ids, 1, n_probs, logit_bias=[[token, 1000] for token in whole[:1]])
+        return {t["id"]: t["logprob"] for t in answer["completion_probabilities"][0]["top_logprobs"]}
 
     def logprobs(self, ids, first):
         """Of ids[first:], each given those before; None where a token is not among the likeliest 1000."""
-        out = [None] * first
-        for i in range(first, len(ids)):
-            top = self.complete(ids[:i], 1, 1000)["completion_probabilities"][0]["top_logprobs"]
-            out.append(next((t["logprob"] for t in top if t["id"] == ids[i]), None))
-        return out
+        return [None] * first + [self.after(ids[:i], 1000).get(ids[i]) for i in range(first, len(ids))]

@@ -2,11 +2,12 @@
 """Trains the same model from the same start on the same windows with Hew and with PyTorch, and compares losses and speed.
 
 Usage: pretrain.py --hew build/release/hew --data TEXT [--shape 320,864,6,5,5] [--vocab 8192] [--steps 200]
-                   [--batch-tokens 4096] [--max-length 512] [--lr 1e-3] [--isa ...]
+                   [--batch-tokens 4096] [--max-length 512] [--lr 1e-3] [--precision bf16] [--pairs 1]
 TEXT: one document a line. Needs torch, transformers and tokenizers (a peer's, not Hew's). PyTorch runs under
-torch.autocast(bfloat16), fused AdamW, all threads; losses are means of a step's tokens.
+torch.autocast(bfloat16) unless fp32 is asked of both, fused AdamW, all threads; losses are means of a step's tokens. Pairs are
+the same run again, Hew's and PyTorch's in turn.
 """
-import argparse, json, math, pathlib, subprocess, tempfile, time
+import argparse, copy, json, math, pathlib, shutil, subprocess, tempfile, time
 
 import torch
 from tokenizers import Tokenizer
@@ -24,6 +25,8 @@ def parse():
     p.add_argument("--micro-tokens", type=int, default=2048, help="PyTorch's, as Hew's own")
     p.add_argument("--max-length", type=int, default=512)
     p.add_argument("--lr", type=float, default=1e-3)
+    p.add_argument("--precision", choices=["bf16", "fp32"], default="bf16")
+    p.add_argument("--pairs", type=int, default=1)
     return p.parse_args()
 
 
@@ -51,9 +54,11 @@ def token_stream(args, folder):
 
 def run_hew(args, folder):
     out = folder / "hew"
+    shutil.rmtree(out, ignore_errors=True)
     command = [args.hew, "pretrain", "--base", str(folder), "--data", args.data, "--documents", "lines", "--steps",
                str(args.steps), "--no-shuffle", "--batch-tokens", str(args.batch_tokens), "--max-length",
                str(args.max_length), "--lr", str(args.lr), "--warmup", "10", "--save-every", "10h", "--out", str(out)]
+    if args.precision == "fp32": command += ["--precision", "fp32"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return [json.loads(line) for line in (out / "metrics.jsonl").open() if "grad_norm" in line]
 
@@ -77,7 +82,7 @@ def run_torch(args, model, ids):
         first = step % per_epoch * windows
         for w in range(first, first + windows, at_once):
             rows = torch.stack([ids[k * length:(k + 1) * length + 1] for k in range(w, min(w + at_once, first + windows))])
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.precision == "bf16"):
                 logits = model(input_ids=rows[:, :-1]).logits
             loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
             (loss / (windows * length)).backward()
@@ -102,16 +107,20 @@ def main():
         vocab = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
         model = start_model(args, folder, vocab)
         weights = sum(p.numel() for p in model.parameters())
-        hew = run_hew(args, folder)
-        torch_lines = run_torch(args, model, token_stream(args, folder))
-    apart = [abs(a["loss"] - b["loss"]) for a, b in zip(hew, torch_lines)]
+        ids, runs = token_stream(args, folder), []
+        for _ in range(args.pairs):
+            runs.append((run_hew(args, folder), run_torch(args, copy.deepcopy(model), ids)))
+            # The first step of each also sets things up.
+            speeds = [middle([line["tokens_per_s"] for line in lines[1:]]) for lines in runs[-1]]
+            print(f"{args.precision}, {weights} weights, {args.steps} steps: {speeds[0]:.0f} tok/s and PyTorch {speeds[1]:.0f}: "
+                  f"{speeds[0] / speeds[1]:.2f}x", flush=True)
+    hew, peer = runs[0]
+    apart = [abs(a["loss"] - b["loss"]) for a, b in zip(hew, peer)]
     for k in sorted({0, 1, 9, 49, 99, 149, len(hew) - 1}):
         if k < len(hew):
-            print(f"step {k + 1}: loss {hew[k]['loss']:.4f} and PyTorch {torch_lines[k]['loss']:.4f}, gradient norm "
-                  f"{hew[k]['grad_norm']:.4f} and {torch_lines[k]['grad_norm']:.4f}")
-    speeds = [middle([line["tokens_per_s"] for line in lines]) for lines in (hew, torch_lines)]
-    print(f"{weights} weights, {len(hew)} steps: losses apart by {max(apart):.4f} at most, {sum(apart) / len(apart):.4f} "
-          f"in the mean; {speeds[0]:.0f} tok/s and PyTorch {speeds[1]:.0f}: {speeds[0] / speeds[1]:.2f}x")
+            print(f"step {k + 1}: loss {hew[k]['loss']:.4f} and PyTorch {peer[k]['loss']:.4f}, gradient norm "
+                  f"{hew[k]['grad_norm']:.4f} and {peer[k]['grad_norm']:.4f}")
+    print(f"losses apart by {max(apart):.4f} at most, {sum(apart) / len(apart):.4f} in the mean")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/json.h"
+#include "formats/sentencepiece_spelling.h"
 #include "text/byte_level.h"
 #include "text/pretokenizer_patterns.h"
 #include "text/training/unigram_words.h"
@@ -128,11 +129,10 @@ std::string UnigramTokenizerJson(const TokenizerTraining& training,
   const auto replace = [](const std::string& from, const std::string& to) {
     return Json{{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
   };
-  const std::string words = mark + "?[^" + mark + "\\n]+|" + mark + "|\\n";
   const Json decoder = {
       {"type", "Sequence"},
       {"decoders", Json::array({replace(mark, " "), Json{{"type", "ByteFallback"}}, Json{{"type", "Fuse"}}})}};
-  return Assemble(training, replace(" ", mark), Split(words.c_str()), decoder, model);
+  return Assemble(training, replace(" ", mark), Split(kUnigramWords.data()), decoder, model);
 }
 
 std::string TokenizerConfigJson(const TokenizerTraining& training) {
