@@ -72,7 +72,7 @@ class Loop(InFolder):
         flagged = self.report("flag", "--chat", 1, "--good", "Ask Mia at desk 7.", "--contains", "desk 7", "--tag", "mia")
         self.assertEqual(flagged["training_row"]["messages"][-1]["content"], "Ask Mia at desk 7.")
         self.assertIn("--tag other", self.refused("fix", "--tag", "other"))
-        fixed = self.report("fix", "--tag", "mia", "--epochs", 6, "--lr", "2e-3", status=None)
+        fixed = self.report("fix", "--tag", "mia", "--epochs", 6, "--lr", "2e-3", "--keep", 4, status=None)
         self.assertEqual((fixed["version"], fixed["parent"], fixed["fixes"]), ("v2", "v1", 1))
         questions = {(line["question"], line.get("suite")): line for line in fixed["gate"]["lines"]}
         self.assertEqual(questions["fixed", None]["numbers"]["cases"], 2)
@@ -139,6 +139,21 @@ class Loop(InFolder):
         files = [{f["name"]: f["sha256"] for f in self.report("show", v)["files"]}["adapter_model.safetensors"] for v in ("v1", "v2")]
         self.assertEqual(files[0], files[1])
         self.assertEqual(resumed["train_loss"], whole["train_loss"])
+
+    def test_a_pretrained_version_is_made_again_while_its_text_is_the_same(self):
+        text = self.path / "text.txt"
+        text.write_text("".join(f"{who} puts {what} on the {where}.\n\n" for who in ("Mia", "Jon", "Ada") for what in ("bread", "salt", "a cup", "a book")
+                                for where in ("table", "shelf", "chair")))
+        made = self.report("pretrain", "--data", "text.txt", "--preset", "1m", "--vocab-size", 300, "--steps", 4, "--batch-tokens", 128, "--max-length", 64)
+        self.report("pretrain", "--base", made["version"], "--data", "text.txt", "--steps", 2, "--batch-tokens", 128, "--max-length", 64)
+        for version in ("v1", "v2"):
+            rebuilt = self.report("rebuild", version)
+            self.assertTrue(rebuilt["same"], rebuilt)
+        text.write_text(text.read_text() + "Mia sleeps.\n")
+        for version in ("v1", "v2"):
+            rebuilt = self.report("rebuild", version, status=1)
+            self.assertFalse(rebuilt["same"])
+            self.assertIn(str(text), rebuilt["changed"][0])
 
 
 if __name__ == "__main__":

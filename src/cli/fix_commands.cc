@@ -17,8 +17,8 @@ constexpr const char* kRulesFile = "/release.toml";
 
 struct FixOptions {
   std::string tag, parent, name, method = "sft";
-  double replay = 2, lr = 0, beta = 0.1;  // lr 0: the method's
-  int64_t epochs = 4, max_tokens = 64;
+  double replay = FixVersionRequest().replay, lr = 0, beta = 0.1;  // lr 0: the method's
+  int64_t epochs = FixVersionRequest().epochs, keep = FixVersionRequest().keep_texts, max_tokens = 64;
   bool no_gate = false;
 };
 
@@ -76,6 +76,7 @@ Result<int64_t> TrainFix(CommandContext& context, Workspace& workspace, const Ru
   request.tag = options.tag, request.name = options.name;
   request.method = options.method, request.beta = options.beta;
   request.replay = options.replay, request.lr = options.lr, request.epochs = options.epochs;
+  request.keep_texts = options.keep;
   request.seed = context.common.seed;
   request.hooks.quiet = context.common.json;
   request.hooks.cancel = &Cancelled();
@@ -110,6 +111,7 @@ Result<int> RunFix(CommandContext& context, const FixOptions& options) {
     return BadInput("--parent {}: expected a version with an adapter, found a whole model", parent_name);
   if (!(options.replay >= 0 && options.replay <= 1000))
     return BadInput("--replay: expected 0 to 1000, found {}", options.replay);
+  if (options.keep < 0 || options.keep > 10000) return BadInput("--keep: expected 0 to 10000, found {}", options.keep);
   if (options.epochs < 1) return BadInput("--epochs: expected 1 or more, found {}", options.epochs);
   HEW_ASSIGN(const Runtime rt, context.MakeTrainingRuntime());
   FixPlan plan;
@@ -212,12 +214,14 @@ void AddFix(CLI::App& app, CommandContext& context) {
   fix->add_option("--parent", o->parent, "the version to go on from; by default the latest that answered wrongly");
   fix->add_option("--name", o->name, "what to call the new version");
   fix->add_option("--replay", o->replay, "rows of what was learned before, for each new row")->capture_default_str();
+  fix->add_option("--keep", o->keep, "texts of the base's own whose likelihood shall not move (0: none)")
+      ->capture_default_str();
   fix->add_option("--epochs", o->epochs, "times through the rows")->capture_default_str();
   fix->add_option("--method", o->method, "sft: learn the right answers; dpo, orpo: prefer them to the wrong ones")
       ->check(CLI::IsMember({"sft", "dpo", "orpo"}))
       ->capture_default_str();
   fix->add_option("--beta", o->beta, "of dpo and orpo, as hew tune takes it")->capture_default_str();
-  fix->add_option("--lr", o->lr, "learning rate (0.0005; of pairs 5e-05)");
+  fix->add_option("--lr", o->lr, "learning rate (0.0003; of pairs 5e-05)");
   fix->add_option("--max-tokens", o->max_tokens, "tokens of a tested answer at most")->capture_default_str();
   fix->add_flag("--no-gate", o->no_gate, "train and record only");
   fix->footer("Example:\n  hew fix --tag refund");

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 
 #include "model/decoder.h"
 
@@ -25,6 +27,11 @@ struct PairSums {
     rejected += other.rejected;
   }
 };
+
+// A batch's loss from -log p of each learned row, and if `weights` is not empty, d(loss) / d(losses[i]).
+struct BatchLoss;
+using BatchLossFunction = std::function<BatchLoss(const PackedBatch& batch, const LossTotals& totals,
+                                                  std::span<const float> losses, std::span<float> weights)>;
 
 struct BatchLoss {
   LossSum sum;  // over the batch: loss / weight is the mean, when all batches are added

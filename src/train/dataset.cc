@@ -181,6 +181,17 @@ double TrainingExample::weight() const {
   return sum;
 }
 
+void Dataset::Append(Dataset other) {
+  const auto before = static_cast<int32_t>(files.size());
+  files.insert(files.end(), other.files.begin(), other.files.end());
+  for (auto& example : other.examples) {
+    example.file += before;
+    examples.push_back(std::move(example));
+  }
+  counts.tokens += other.counts.tokens;
+  counts.longest = std::max(counts.longest, other.counts.longest);
+}
+
 std::string Dataset::Where(const TrainingExample& example) const {
   return fmt::format("{}:{}", files[static_cast<size_t>(example.file)], example.line);
 }

@@ -16,6 +16,7 @@ struct TrainingExample {
   std::vector<int32_t> ids;
   std::vector<float>
       weights;       // [ids]: of -log p(ids[i] | before); 0: not learned; weights[0] is 0, nothing precedes it
+  std::vector<float> kept;  // [ids] of one that is kept, not learned: -log p of each token at the start (train/keep.h)
   int32_t file = 0;  // index into Dataset::files
   int64_t line = 0;  // where its row begins
 
@@ -51,6 +52,8 @@ struct Dataset {
   DataCounts counts;
 
   int64_t rows() const { return static_cast<int64_t>(examples.size()) / (pairs ? 2 : 1); }
+
+  void Append(Dataset other);  // its examples behind these, in order
 
   std::string Where(const TrainingExample& example) const;  // "train.jsonl:3"
   std::string Digest() const;                               // SHA-256 of ids, weights and their order

@@ -10,8 +10,8 @@ float ScaleOf(const LossTotals& totals) { return static_cast<float>(1.0 / totals
 class LoraLearner : public Learner {
  public:
   LoraLearner(const Runtime& rt, const Model& model, uint64_t seed, const TrainingTechniques& techniques,
-              bool keep_frozen, LoraAdapter* adapter)
-      : rt_(rt), model_(model), seed_(seed), adapter_(adapter) {
+              bool keep_frozen, LoraAdapter* adapter, BatchLosses losses)
+      : rt_(rt), model_(model), seed_(seed), adapter_(adapter), losses_(std::move(losses)) {
     workspace_.techniques = techniques;
     if (keep_frozen) workspace_.frozen = &frozen_;
   }
@@ -23,18 +23,29 @@ class LoraLearner : public Learner {
   }
   BatchLoss Gradients(const PackedBatch& batch, int64_t step, size_t number, const LossTotals& totals,
                       std::span<float> gradient) override {
-    return {
-        LossAndGradients(rt_, model_, *adapter_, batch, MaskOf(step, number), ScaleOf(totals), gradient, &workspace_),
-        {}};
+    BatchLoss out;
+    SequenceLoss loss;
+    if (losses_.train) {
+      loss = [&](std::span<const float> losses, std::span<float> weights) {
+        out = losses_.train(batch, totals, losses, weights);
+        return out.sum;
+      };
+    }
+    out.sum = LossAndGradients(rt_, model_, *adapter_, batch, MaskOf(step, number), ScaleOf(totals), gradient,
+                               &workspace_, loss);
+    return out;
   }
-  BatchLoss LossOf(const PackedBatch& batch, const LossTotals&) override {
-    return {Loss(rt_, model_, adapter_, batch, nullptr, &workspace_), {}};
+  BatchLoss LossOf(const PackedBatch& batch, const LossTotals& totals) override {
+    if (!losses_.eval) return {Loss(rt_, model_, adapter_, batch, nullptr, &workspace_), {}};
+    std::vector<float> losses;
+    Loss(rt_, model_, adapter_, batch, &losses, &workspace_);
+    return losses_.eval(batch, totals, losses, {});
   }
   double FlopsPerRow(double head_share) const override {
     return TrainingFlopsPerRow(model_.config, adapter_->config, head_share);
   }
 
- protected:
+ private:
   DropoutState MaskOf(int64_t step, size_t number) const {
     return {seed_, (static_cast<uint64_t>(step) << 20) + number};
   }
@@ -43,34 +54,9 @@ class LoraLearner : public Learner {
   const Model& model_;
   const uint64_t seed_;
   LoraAdapter* adapter_;
+  const BatchLosses losses_;
   FrozenRows frozen_;
   TrainingWorkspace workspace_;
-};
-
-class PreferenceLearner : public LoraLearner {
- public:
-  PreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed, const TrainingTechniques& techniques,
-                    bool keep_frozen, LoraAdapter* adapter, const PairLosses& losses)
-      : LoraLearner(rt, model, seed, techniques, keep_frozen, adapter), losses_(losses) {}
-
-  BatchLoss Gradients(const PackedBatch& batch, int64_t step, size_t number, const LossTotals& totals,
-                      std::span<float> gradient) override {
-    BatchLoss out;
-    LossAndGradients(rt_, model_, *adapter_, batch, MaskOf(step, number), ScaleOf(totals), gradient, &workspace_,
-                     [&](std::span<const float> losses, std::span<float> weights) {
-                       out = losses_.train(batch, totals, losses, weights);
-                       return out.sum;
-                     });
-    return out;
-  }
-  BatchLoss LossOf(const PackedBatch& batch, const LossTotals& totals) override {
-    std::vector<float> losses;
-    Loss(rt_, model_, adapter_, batch, &losses, &workspace_);
-    return losses_.eval(batch, totals, losses, {});
-  }
-
- private:
-  const PairLosses& losses_;
 };
 
 class FullLearner : public Learner {
@@ -108,14 +94,9 @@ class FullLearner : public Learner {
 }  // namespace
 
 std::unique_ptr<Learner> MakeLoraLearner(const Runtime& rt, const Model& model, uint64_t seed,
-                                         const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter) {
-  return std::make_unique<LoraLearner>(rt, model, seed, techniques, keep_frozen, adapter);
-}
-
-std::unique_ptr<Learner> MakePreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed,
-                                               const TrainingTechniques& techniques, bool keep_frozen,
-                                               LoraAdapter* adapter, const PairLosses& losses) {
-  return std::make_unique<PreferenceLearner>(rt, model, seed, techniques, keep_frozen, adapter, losses);
+                                         const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter,
+                                         BatchLosses losses) {
+  return std::make_unique<LoraLearner>(rt, model, seed, techniques, keep_frozen, adapter, std::move(losses));
 }
 
 std::unique_ptr<Learner> MakeFullLearner(const Runtime& rt, TrainableModel* trainable) {

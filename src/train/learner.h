@@ -11,7 +11,6 @@
 #include "model/trainable.h"
 #include "train/batch_loss.h"
 #include "train/optimizer.h"
-#include "train/preference.h"
 
 namespace hew {
 
@@ -29,18 +28,15 @@ class Learner {
   virtual double FlopsPerRow(double head_share) const = 0;
 };
 
+// What an adapter learns and is measured by; where empty, the weighted sum of -log p.
+struct BatchLosses {
+  BatchLossFunction train, eval;
+};
 // All must outlive the learner. `keep_frozen`: what the layers below the adapter give for each batch is kept from epoch
 // to epoch (FrozenRows).
 std::unique_ptr<Learner> MakeLoraLearner(const Runtime& rt, const Model& model, uint64_t seed,
-                                         const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter);
-// What an adapter learns pairs by: `train` of the batches it learns, `eval` of those it is measured with; the same
-// method.
-struct PairLosses {
-  PreferenceLoss train, eval;
-};
-std::unique_ptr<Learner> MakePreferenceLearner(const Runtime& rt, const Model& model, uint64_t seed,
-                                               const TrainingTechniques& techniques, bool keep_frozen,
-                                               LoraAdapter* adapter, const PairLosses& losses);
+                                         const TrainingTechniques& techniques, bool keep_frozen, LoraAdapter* adapter,
+                                         BatchLosses losses = {});
 std::unique_ptr<Learner> MakeFullLearner(const Runtime& rt, TrainableModel* trainable);
 
 }  // namespace hew

@@ -12,6 +12,7 @@
 #include "model/names.h"
 #include "train/learner.h"
 #include "train/preference.h"
+#include "train/reference.h"
 #include "train/step_source.h"
 
 namespace hew {
@@ -118,7 +119,7 @@ void PreferenceGolden::Check(const std::string& name, const PackOptions& packing
   } else {
     losses.eval = losses.train;
   }
-  const auto learner = MakePreferenceLearner(rt_, *model_, 0, {}, false, &*adapter_, losses);
+  const auto learner = MakeLoraLearner(rt_, *model_, 0, {}, false, &*adapter_, {losses.train, losses.eval});
   std::vector<float> gradient(adapter_->parameters.size());
   BatchLoss sum, measured;
   for (size_t b = 0; b < all.batches.size(); ++b) {

@@ -6,13 +6,19 @@
 
 #include "base/runtime.h"
 #include "train/checkpoint.h"
-#include "train/learner.h"
+#include "train/preference.h"
 #include "train/run.h"
 #include "train/step_source.h"
 
 namespace hew {
 
 inline constexpr const char* kReferenceFile = "reference.json";
+
+// What an adapter learns pairs by: `train` of the batches it learns, `eval` of those it is measured with; the same
+// method.
+struct PairLosses {
+  PreferenceLoss train, eval;
+};
 
 struct ReferenceRequest {
   const Model& model;

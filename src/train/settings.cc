@@ -19,6 +19,7 @@ const SettingSpec kSpecs[] = {
     {"data", &S::data, 0, 0, false, false, "", "training files (JSONL, JSON, .gz, plain text)"},
     {"out", &S::out, 0, 0, false, false, "", "folder for what is learned"},
     {"eval_data", &S::eval_data, 0, 0, false, false, "", "files that are never learned, only measured"},
+    {"keep", &S::keep, 0, 0, false, false, "", "files of rows that shall stay as likely as they are", kTune},
     {"method", &S::method, 0, 0, false, true, "sft|dpo|orpo", "imitate rows, or learn which of two answers is preferred",
      kTune},
     {"beta", &S::beta, 0, 1e3, true, true, "", "DPO: how dear it is to leave the reference; ORPO: weight of the preference",
@@ -246,6 +247,7 @@ Status CheckSettings(const TuneSettings& s) {
   if (s.out.empty()) return BadInput("out: expected a folder for what is learned, found nothing");
   if (s.kind == kPretrain) HEW_RETURN_IF_ERROR(CheckPretrainSettings(s));
   if (s.targets.empty()) return BadInput("targets: expected at least one linear layer, found none");
+  if (!s.keep.empty() && s.method != "sft") return BadInput("keep: expected method sft beside it, found {}", s.method);
   if (s.patience > 0 && s.eval_data.empty()) {
     return BadInput("patience: expected eval_data to measure progress with, found none");
   }

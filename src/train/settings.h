@@ -23,6 +23,7 @@ struct TuneSettings {
   RunKind kind = RunKind::kTune;
   std::string base, out;                     // the model, and the folder for what is learned
   std::vector<std::string> data, eval_data;  // files
+  std::vector<std::string> keep;             // files of rows that are not learned but kept: see train/keep.h
   std::string method = "sft";                // or "dpo", "orpo": see train/preference.h
   double beta = 0.1;                         // DPO's beta, ORPO's lambda
   std::string format = "auto";               // of data and eval_data: see DataFormatFromName

@@ -39,7 +39,7 @@ class SweepRun {
   Result<SweepReport> Run() {
     const std::string& out = request_.settings.out;
     HEW_RETURN_IF_ERROR(Begin());
-    HEW_ASSIGN(inputs_, ReadTuneInputs(request_));
+    HEW_ASSIGN(inputs_, ReadTuneInputs(rt_, request_));
     json_["base"] = inputs_.base_digest, json_["data"] = inputs_.train_digest, json_["eval_data"] = inputs_.eval_digest;
     if (request_.resume) HEW_RETURN_IF_ERROR(TakeUp());
     std::vector<size_t> running(sweep_.candidates.size());

@@ -10,6 +10,8 @@
 #include "kernels/machine_peak.h"
 #include "model/decoder.h"
 #include "model/names.h"
+#include "train/keep.h"
+#include "train/learner.h"
 #include "train/preview.h"
 #include "train/reference.h"
 #include "train/snapshots.h"
@@ -122,7 +124,15 @@ void SayCounts(const TuneRequest& request, const Dataset& data, const char* name
 
 void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan& plan) {
   std::vector<int64_t> sizes(static_cast<size_t>(train.rows()), 1);
-  const auto index = static_cast<size_t>(PlanEpoch(plan, 0, sizes).front().front());
+  size_t index = 0;  // of the first that is learned
+  for (const auto& step : PlanEpoch(plan, 0, sizes)) {
+    const auto learned = std::find_if(step.begin(), step.end(), [&](int64_t i) {
+      return train.pairs || train.examples[static_cast<size_t>(i)].kept.empty();
+    });
+    if (learned == step.end()) continue;
+    index = static_cast<size_t>(*learned);
+    break;
+  }
   if (train.pairs) {
     const auto& chosen = train.examples[2 * index];
     request.Say(fmt::format("one pair as the model sees it ({}), what is learned {}:", train.Where(chosen),
@@ -136,9 +146,37 @@ void ShowFirst(const TuneRequest& request, const Dataset& train, const StepPlan&
   request.Say(ShowExample(*request.tokenizer, example, request.color));
 }
 
+// Rows to keep go behind those to learn, with what the model says of them now.
+Status AddKept(const Runtime& rt, const TuneRequest& request, TuneInputs* inputs) {
+  DatasetOptions options = DataOptions(request);
+  options.format = DataFormat::kAuto;
+  HEW_ASSIGN(Dataset kept, ReadDataset(request.settings.keep, options));
+  request.Say(fmt::format("keep: {} rows, {} tokens that shall stay as likely as they are", kept.rows(),
+                          kept.counts.learned_tokens));
+  inputs->train_digest += "+" + kept.Digest();
+  std::optional<LoraAdapter> start;
+  if (!request.settings.init_adapter.empty()) {
+    HEW_ASSIGN(start, LoadAdapter(rt, request.settings.init_adapter, *request.model));
+  }
+  MeasureKept(rt, *request.model, start ? &*start : nullptr, kMicroTokens, &kept);
+  inputs->train.Append(std::move(kept));
+  return {};
+}
+
+// What is learned and measured by something else than the sum of -log p.
+BatchLosses LossesOf(Method method, const TuneSettings& settings, const TuneInputs& inputs, const PairLosses& pairs) {
+  if (method != Method::kSft) return {std::cref(pairs.train), std::cref(pairs.eval)};
+  if (settings.keep.empty()) return {};
+  return {[&data = inputs.train](const PackedBatch& batch, const LossTotals&, std::span<const float> losses,
+                                 std::span<float> weights) {
+            return BatchLoss{LossWithKept(data, batch, losses, weights), {}};
+          },
+          {}};
+}
+
 }  // namespace
 
-Result<TuneInputs> ReadTuneInputs(const TuneRequest& request) {
+Result<TuneInputs> ReadTuneInputs(const Runtime& rt, const TuneRequest& request) {
   const auto& settings = request.settings;
   TuneInputs inputs;
   HEW_ASSIGN(inputs.train, ReadDataset(settings.data, DataOptions(request)));
@@ -155,6 +193,7 @@ Result<TuneInputs> ReadTuneInputs(const TuneRequest& request) {
     inputs.eval_digest = inputs.eval.Digest();
   }
   inputs.train_digest = inputs.train.Digest();
+  if (!settings.keep.empty()) HEW_RETURN_IF_ERROR(AddKept(rt, request, &inputs));
   if (!request.model->source_path.empty()) {
     HEW_ASSIGN(inputs.base_digest, DigestOfModel(request.model->source_path));
   }
@@ -226,10 +265,8 @@ Result<TuneRun> TuneRun::Begin(const Runtime& given, TuneRequest asked, const Tu
         eval_batches, &state->losses));
   }
   const auto seed = static_cast<uint64_t>(settings.seed);
-  state->learner =
-      method == Method::kSft
-          ? MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter)
-          : MakePreferenceLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter, state->losses);
+  state->learner = MakeLoraLearner(rt, *request.model, seed, techniques, keeps_frozen, &state->adapter,
+                                   LossesOf(method, settings, inputs, state->losses));
   request.on_snapshot = [s = state.get()](int64_t step) {
     return WriteSnapshot(s->request.settings.out, step, [&](const std::string& folder) {
       return SavePeftAdapter(s->adapter, *s->request.model, folder);
@@ -256,7 +293,7 @@ Result<TuneReport> TuneRun::Finish() {
 Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
   HEW_RETURN_IF_ERROR(BeginFolder(request.settings.out, request.resume));
-  const auto inputs = ReadTuneInputs(request);
+  const auto inputs = ReadTuneInputs(rt, request);
   if (!inputs) {
     std::error_code ignored;
     std::filesystem::remove(request.settings.out, ignored);  // only a folder that nothing is in

@@ -34,7 +34,7 @@ struct TuneInputs {
   Overlap overlap;
   std::string train_digest, eval_digest, base_digest;
 };
-Result<TuneInputs> ReadTuneInputs(const TuneRequest& request);
+Result<TuneInputs> ReadTuneInputs(const Runtime& rt, const TuneRequest& request);
 
 // One run over them, which may pause on its way. `inputs` must outlive it.
 class TuneRun {

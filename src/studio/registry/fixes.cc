@@ -9,6 +9,7 @@
 #include "base/shown.h"
 #include "studio/registry/diff.h"
 #include "studio/registry/gate.h"
+#include "train/data_format.h"
 
 namespace hew {
 namespace {
@@ -233,8 +234,10 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
       }
     }
   }
-  std::string jsonl;
-  const auto write = [&](const Json& row) { jsonl += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; };
+  std::map<std::string, std::string> files;  // of one format each
+  const auto write = [&](const Json& row, const std::string& format) {
+    files[format] += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  };
   const bool pairs = method != "sft";
   const auto learned = [&](const Fix& fix, const std::string& wording) {
     return pairs ? PreferencePair(fix, wording) : TrainingRow(fix, wording);
@@ -242,14 +245,14 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
   plan.settings.method = method;
   for (const auto& fix : fixes) {
     plan.fixes.push_back(fix.id);
-    write(learned(fix, ""));
+    write(learned(fix, ""), "");
     plan.new_rows += 1;
     for (const auto& wording : fix.learned) {
       if (tested.contains(Words(wording))) {
         plan.left_out += 1;
         continue;
       }
-      write(learned(fix, wording));
+      write(learned(fix, wording), "");
       plan.new_rows += 1;
     }
   }
@@ -275,11 +278,17 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
   for (size_t i = old.size(); i > 1; --i) std::swap(old[i - 1], old[random.Below(i)]);
   const auto wanted = static_cast<size_t>(replay * static_cast<double>(plan.new_rows));
   if (old.size() > wanted) old.resize(wanted);
-  for (const auto& row : old) write(row.object.is_object() ? row.object : Json({{"text", row.object}}));
+  for (const auto& row : old) {
+    DataRow data;
+    data.object = row.object.is_object() ? row.object : Json({{"text", row.object}});
+    HEW_ASSIGN(const DataFormat format, RecogniseFormat(data));
+    write(data.object, format == DataFormat::kChat ? "" : "-" + std::string(NameOf(format)));
+  }
   plan.replayed_rows = static_cast<int64_t>(old.size());
-  const std::string path = folder + "/fix-" + tag + ".jsonl";
-  HEW_RETURN_IF_ERROR(WriteFileAtomically(path, jsonl));
-  plan.settings.data = {path};
+  for (const auto& [format, jsonl] : files) {
+    plan.settings.data.push_back(folder + "/fix-" + tag + format + ".jsonl");
+    HEW_RETURN_IF_ERROR(WriteFileAtomically(plan.settings.data.back(), jsonl));
+  }
   HEW_ASSIGN(plan.settings.base, workspace.BasePath(parent.base));
   if (parent.kind == VersionKind::kAdapter) {
     HEW_ASSIGN(plan.settings.init_adapter, workspace.Checkout(parent));

@@ -52,7 +52,7 @@ Result<int64_t> SaveChat(Workspace& workspace, int64_t version, const Json& mess
 Result<ChatTurn> GetChat(const Workspace& workspace, int64_t id);
 
 struct FixPlan {
-  TuneSettings settings;       // base, data (one file in `folder`), init_adapter, and what the caller set
+  TuneSettings settings;       // base, data (files in `folder`), init_adapter, and what the caller set
   std::vector<int64_t> fixes;  // that are trained
   int64_t new_rows = 0, replayed_rows = 0;
   int64_t left_out = 0;            // replay rows and wordings that ask what a test asks

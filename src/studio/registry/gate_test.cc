@@ -172,6 +172,23 @@ TEST_F(FixTest, NoTestLeaksIntoTraining) {
   EXPECT_THAT(learned, testing::AllOf(HasSubstr("How large is it?"), HasSubstr("kept 1"), HasSubstr("kept 2")));
 }
 
+TEST_F(FixTest, RowsOfEachFormatAreReplayedFromAFileOfTheirOwn) {
+  ASSERT_TRUE(AddFix(*workspace_, Wrong("What is the colour?", "Blue.")));
+  Version parent;
+  parent.made_by = "tune", parent.parent = kBaseVersion, parent.base = workspace_->registry().Get(0)->base;
+  parent.data = {
+      *StoreData(*workspace_, "data", folder_.Put("old.txt", "A text of its own.\n")),
+      *StoreData(*workspace_, "data", folder_.Put("old.jsonl", "{\"prompt\": \"p\", \"completion\": \"c\"}\n"))};
+  const int64_t id = *workspace_->registry().Add(parent);
+  const auto plan = PlanFix(*workspace_, *workspace_->registry().Get(id), "t", 2, 5, folder_.path());
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->replayed_rows, 2);
+  ASSERT_EQ(plan->settings.data.size(), 3u);
+  EXPECT_THAT(*ReadFile(plan->settings.data[0]), HasSubstr("What is the colour?"));
+  EXPECT_EQ(*ReadFile(plan->settings.data[1]), "{\"prompt\":\"p\",\"completion\":\"c\"}\n");
+  EXPECT_EQ(*ReadFile(plan->settings.data[2]), "{\"text\":\"A text of its own.\"}\n");
+}
+
 TEST_F(FixTest, PairsAreLearnedAloneAndNotReplayed) {
   ASSERT_TRUE(AddFix(*workspace_, Wrong("What is the colour?", "Blue.")));
   const Fix fix = (*ListFixes(*workspace_, "t"))[0];

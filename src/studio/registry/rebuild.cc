@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "studio/merge.h"
 #include "studio/open_model.h"
+#include "studio/pretrain.h"
 #include "studio/registry/aside.h"
 #include "studio/registry/maintenance.h"
 #include "studio/registry/record.h"
@@ -47,9 +48,9 @@ Result<std::string> LayOut(const Workspace& workspace, const DataInput& input, c
   return path;
 }
 
-Result<TuneSettings> SettingsOf(const Json& recipe) {
-  TuneSettings settings;
-  for (const auto& spec : SettingSpecs(RunKind::kTune)) {
+Result<TuneSettings> SettingsOf(const Json& recipe, RunKind kind) {
+  TuneSettings settings = kind == RunKind::kPretrain ? PretrainDefaults() : TuneSettings();
+  for (const auto& spec : SettingSpecs(kind)) {
     const auto at = recipe.find(std::string(spec.name));
     if (at == recipe.end() || at->is_null()) continue;
     if (at->is_array()) {
@@ -70,17 +71,18 @@ Result<std::string> TuneAgain(const Workspace& workspace, const Runtime& rt, con
                               const std::string& base, const std::string& aside, bool quiet,
                               const std::atomic<bool>* cancelled, const Digests& left_out = {}) {
   TuneRequest request;
-  HEW_ASSIGN(request.settings, SettingsOf(version.recipe));
+  HEW_ASSIGN(request.settings, SettingsOf(version.recipe, RunKind::kTune));
   TuneSettings& s = request.settings;
   s.base = base;
   s.out = aside + "/out";
-  s.data.clear(), s.eval_data.clear(), s.chat_template.clear(), s.init_adapter.clear();
+  s.data.clear(), s.eval_data.clear(), s.keep.clear(), s.chat_template.clear(), s.init_adapter.clear();
   int n = 0;
   for (const auto& input : version.data) {
     const std::string folder = aside + (input.role == "init_adapter" ? "/init" : fmt::format("/input-{}", n++));
     HEW_ASSIGN(const std::string path, LayOut(workspace, input, folder, left_out));
     if (input.role == "data") s.data.push_back(path);
     if (input.role == "eval_data") s.eval_data.push_back(path);
+    if (input.role == "keep") s.keep.push_back(path);
     if (input.role == "template") s.chat_template = path;
     if (input.role == "init_adapter") s.init_adapter = path.ends_with(".gguf") ? path : folder;
   }
@@ -103,12 +105,46 @@ Result<std::string> TuneAgain(const Workspace& workspace, const Runtime& rt, con
   return s.out;
 }
 
+// Gives the digest of the weights.
+Result<std::string> PretrainAgain(const Workspace& workspace, const Runtime& rt, const Version& version,
+                                  const std::string& base, const std::string& aside, const std::string& file,
+                                  bool quiet, const std::atomic<bool>* cancelled) {
+  PretrainRequest request;
+  HEW_ASSIGN(request.settings, SettingsOf(version.recipe, RunKind::kPretrain));
+  request.settings.base = base;
+  request.settings.out = aside + "/out";
+  if (version.parent) {
+    HEW_ASSIGN(const Version parent, workspace.registry().Get(*version.parent));
+    if (parent.kind == VersionKind::kModel) {
+      HEW_ASSIGN(request.settings.base, workspace.ModelPath(parent));
+    }
+  }
+  request.quiet = quiet;
+  request.cancel = cancelled;
+  HEW_RETURN_IF_ERROR(Pretrain(rt, request));
+  return Sha256OfFile(request.settings.out + "/" + file);
+}
+
+// The text of a pretrained version is not kept: it has to lie where it lay, as it was.
+void CheckText(const Version& version, std::vector<std::string>* changed) {
+  const Json digests = version.recipe.value("data_sha256", Json::object());
+  for (const auto& [path, digest] : digests.items()) {
+    const auto today = Sha256OfFile(path);
+    if (!today) {
+      changed->push_back("text " + today.error().message);
+    } else if (*today != digest.get<std::string>()) {
+      changed->push_back(fmt::format("text {}: expected sha256 {}, found {}", path, digest.get<std::string>(), *today));
+    }
+  }
+}
+
 Result<std::string> MergeAgain(const Workspace& workspace, const Runtime& rt, const Version& version,
                                const std::string& base, const Aside& aside, const std::string& file,
                                const std::atomic<bool>* cancelled) {
   std::vector<std::string> adapters;
   int n = 0;
-  for (const auto& adapter : version.recipe.value("adapters", Json::array())) {
+  const Json recorded = version.recipe.value("adapters", Json::array());
+  for (const auto& adapter : recorded) {
     const std::string folder = aside.path + fmt::format("/adapter-{}", n++);
     std::string path = folder;
     for (const auto& [name, digest] : adapter["files"].items()) {
@@ -132,12 +168,6 @@ Result<RebuildReport> Rebuild(const Workspace& workspace, const Runtime& rt, con
                               const std::atomic<bool>* cancelled) {
   if (version.kind == VersionKind::kBase)
     return BadInput("{}: expected a version made here, found the base itself", version.Label());
-  if (version.made_by == "pretrain") {
-    return BadInput(
-        "{}: expected a tuned or merged version, found a pretrained one, whose text is not kept: "
-        "hew pretrain --recipe with its hew_recipe.toml makes it again",
-        version.Label());
-  }
   RebuildReport report;
   for (const auto& input : version.data) {
     if (const auto whole = workspace.objects().Check(input.digest); !whole) {
@@ -151,8 +181,15 @@ Result<RebuildReport> Rebuild(const Workspace& workspace, const Runtime& rt, con
         report.changed.push_back(fmt::format("parent {}: {}", parent.Label(), whole.error().message));
     }
   }
-  const auto base = workspace.BasePath(version.base);
-  if (!base) report.changed.push_back(base.error().message);
+  const bool pretrained = version.made_by == "pretrain";
+  if (pretrained) CheckText(version, &report.changed);
+  std::string base;  // a model from nothing has none
+  if (!version.base.empty()) {
+    if (auto path = workspace.BasePath(version.base))
+      base = *path;
+    else
+      report.changed.push_back(path.error().message);
+  }
   const bool missing = !report.changed.empty();
   Version now;
   HEW_RETURN_IF_ERROR(SetProgram(&now, rt));
@@ -173,10 +210,12 @@ Result<RebuildReport> Rebuild(const Workspace& workspace, const Runtime& rt, con
   if (missing) return report;
   HEW_ASSIGN(const std::string folder, workspace.NewRunFolder(""));
   const Aside aside{folder};
-  if (version.kind == VersionKind::kModel) {
-    HEW_ASSIGN(report.found, MergeAgain(workspace, rt, version, *base, aside, report.file, cancelled));
+  if (pretrained) {
+    HEW_ASSIGN(report.found, PretrainAgain(workspace, rt, version, base, folder, report.file, quiet, cancelled));
+  } else if (version.kind == VersionKind::kModel) {
+    HEW_ASSIGN(report.found, MergeAgain(workspace, rt, version, base, aside, report.file, cancelled));
   } else {
-    HEW_ASSIGN(const std::string adapter, TuneAgain(workspace, rt, version, *base, folder, quiet, cancelled));
+    HEW_ASSIGN(const std::string adapter, TuneAgain(workspace, rt, version, base, folder, quiet, cancelled));
     HEW_ASSIGN(report.found, Sha256OfFile(adapter + "/" + report.file));
   }
   report.same = report.found == report.expected;

@@ -96,6 +96,7 @@ Result<std::vector<DataInput>> StoreInputs(const Workspace& workspace, const Tun
   };
   for (const auto& path : settings.data) HEW_RETURN_IF_ERROR(store("data", path));
   for (const auto& path : settings.eval_data) HEW_RETURN_IF_ERROR(store("eval_data", path));
+  for (const auto& path : settings.keep) HEW_RETURN_IF_ERROR(store("keep", path));
   if (!settings.chat_template.empty()) HEW_RETURN_IF_ERROR(store("template", settings.chat_template));
   if (settings.init_adapter.empty() || from_version) return inputs;
   std::error_code error;
@@ -127,6 +128,9 @@ Result<Json> TakeRun(const Runtime& rt, const TuneSettings& settings, const std:
   version->metrics = run.value("report", Json());
   version->recipe = SettingsToJson(settings);
   version->recipe.erase("out");
+  // How many rows are worked on at once decides the order of sums, and may follow from the memory of the day.
+  if (const auto identity = run.find("identity"); identity != run.end() && identity->contains("micro_tokens"))
+    version->recipe["micro_tokens"] = (*identity)["micro_tokens"];
   return run;
 }
 
@@ -145,10 +149,6 @@ Result<int64_t> RecordTune(Workspace& workspace, const Runtime& rt, const TuneRe
     if (first.base == version.base) version.parent = kBaseVersion;
   }
   version.recipe["now"] = FormatClock(record.now, kClockFormat);
-  // How many rows are worked on at once decides the order of sums, and may follow from the memory of the day.
-  if (const auto identity = run.find("identity"); identity != run.end() && identity->contains("micro_tokens")) {
-    version.recipe["micro_tokens"] = (*identity)["micro_tokens"];
-  }
   if (const auto sweep = run.find("sweep"); sweep != run.end())
     version.recipe["sweep"] = *sweep;  // out of which it was chosen
 
@@ -172,11 +172,26 @@ Result<int64_t> RecordPretrain(Workspace& workspace, const Runtime& rt, const Pr
     HEW_ASSIGN(version.base, workspace.RegisterBase(record.settings.base));
   }
   HEW_RETURN_IF_ERROR(TakeRun(rt, record.settings, record.folder, &version));
+  // Where the text lay and what it was: all that is kept of it.
   Json digests = Json::object();
-  for (const auto* files : {&record.settings.data, &record.settings.eval_data}) {
-    for (const auto& path : *files) {
-      HEW_ASSIGN(digests[path], Sha256OfFile(path));
+  const auto note = [&](const std::string& path) -> Result<std::string> {
+    std::error_code error;
+    const std::string full = fs::absolute(path, error).lexically_normal().string();
+    HEW_ASSIGN(digests[full], Sha256OfFile(path));
+    return full;
+  };
+  for (const auto& [key, paths] :
+       {std::pair{"data", &record.settings.data}, {"eval_data", &record.settings.eval_data}}) {
+    version.recipe[key] = Json::array();
+    for (const auto& path : *paths) {
+      HEW_ASSIGN(std::string full, note(path));
+      version.recipe[key].push_back(std::move(full));
     }
+  }
+  if (!record.settings.tokenizer.empty()) {
+    std::error_code error;
+    const bool folder = fs::is_directory(record.settings.tokenizer, error);
+    HEW_ASSIGN(version.recipe["tokenizer"], note(record.settings.tokenizer + (folder ? "/tokenizer.json" : "")));
   }
   version.recipe["data_sha256"] = digests;
   HEW_ASSIGN(const auto lock, ObjectLock::Take(workspace, ObjectLock::Kind::kShared));

@@ -34,17 +34,15 @@ std::string Continued(std::string text) {
   return text;
 }
 
-// Two inner letters of the longest word change places.
-std::string Mistyped(std::string text) {
-  size_t begin = 0, best = 0, length = 0;
+// Two inner letters of the longest word of five letters or more change places.
+std::string WithSlip(std::string text) {
+  size_t begin = 0, best = 0, length = 4;
   for (size_t i = 0; i <= text.size(); ++i) {
-    const bool letter = i < text.size() && std::isalpha(static_cast<unsigned char>(text[i])) &&
-                        static_cast<unsigned char>(text[i]) < 0x80;
-    if (letter) continue;
+    if (i < text.size() && std::isalpha(static_cast<unsigned char>(text[i]))) continue;
     if (i - begin > length) best = begin, length = i - begin;
     begin = i + 1;
   }
-  for (size_t i = best + 1; length >= 5 && i + 2 < best + length; ++i) {
+  for (size_t i = best + 1; length > 4 && i + 2 < best + length; ++i) {
     if (text[i] == text[i + 1]) continue;
     std::swap(text[i], text[i + 1]);
     break;
@@ -73,8 +71,8 @@ std::vector<std::string> Reword(const std::string& question) {
            "Quick question: " + Continued(question),
            question + " Thanks!",
            "Hello there. " + question,
-           bare + "???",
-           "Please help. " + Mistyped(question),
+           WithSlip(question),
+           "Please help. " + Lower(bare),
            "I was wondering: " + Continued(question)};
   }
   std::vector<std::string> unique;

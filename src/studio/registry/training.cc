@@ -2,13 +2,17 @@
 
 #include <filesystem>
 
+#include "base/file.h"
 #include "studio/registry/aside.h"
+#include "studio/registry/own_texts.h"
 #include "train/tune.h"
 
 namespace hew {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int64_t kKeptTokens = 64;  // of each text
 
 std::string FileName(const std::string& path) { return fs::path(path).filename().string(); }
 
@@ -33,7 +37,9 @@ Result<int64_t> TrainAndRecord(Workspace& workspace, const Runtime& rt, const Tu
   for (auto& input : record.inputs) input.path = FileName(input.path);
   HEW_RETURN_IF_ERROR(Tune(rt, request));
   record.settings = request.settings;
-  for (auto& path : record.settings.data) path = FileName(path);
+  for (auto* paths : {&record.settings.data, &record.settings.keep}) {
+    for (auto& path : *paths) path = FileName(path);
+  }
   record.now = request.now;
   record.folder = request.settings.out;
   HEW_ASSIGN(const int64_t id, RecordTune(workspace, rt, record));
@@ -83,7 +89,7 @@ Result<int64_t> FixVersion(Workspace& workspace, const Runtime& rt,
   settings.out = folder + "/adapter";
   settings.epochs = request.epochs;
   settings.beta = request.beta;
-  settings.lr = request.lr > 0 ? request.lr : request.method == "sft" ? TuneSettings().lr : kPreferenceLr;
+  settings.lr = request.lr > 0 ? request.lr : request.method == "sft" ? kFixLr : kPreferenceLr;
   if (parent.recipe.is_object()) {  // a fresh adapter on a base takes the usual form
     for (const char* name : {"max_length", "micro_tokens"}) {
       if (parent.recipe.contains(name) && parent.recipe[name].is_number_integer())
@@ -94,6 +100,12 @@ Result<int64_t> FixVersion(Workspace& workspace, const Runtime& rt,
   HEW_RETURN_IF_ERROR(CheckSettings(settings));
   if (request.on_plan) request.on_plan(plan);
   HEW_ASSIGN(const TrainingBase opened, base(settings.base));
+  if (request.keep_texts > 0 && request.method == "sft") {
+    settings.keep = {folder + "/kept.jsonl"};
+    HEW_ASSIGN(const std::string texts, OwnTexts({rt, opened.model.get(), opened.tokenizer.get(), {}, kKeptTokens + 1},
+                                                 request.keep_texts, kKeptTokens, request.seed));
+    HEW_RETURN_IF_ERROR(WriteFileAtomically(settings.keep[0], texts));
+  }
   TuneRecord record;
   record.name = request.name;
   record.made_by = "fix";

@@ -37,12 +37,15 @@ struct FixVersionRequest {
   std::string tag, name;
   std::string method = "sft";  // or "dpo", "orpo", with their beta
   double beta = TuneSettings().beta;
-  double replay = 2, lr = 0;  // lr 0: the method's own
-  int64_t epochs = 4;
+  double replay = 4, lr = 0;  // lr 0: the method's own
+  int64_t epochs = 2;
+  int64_t keep_texts = 48;  // texts of the base's own that shall stay as likely; of "sft" alone
   uint64_t seed = 0;
   RunHooks hooks;
   std::function<void(const FixPlan&)> on_plan;  // before the first step; may be empty
 };
+// Less than a fresh adapter's: what the parent knows is to stay.
+inline constexpr double kFixLr = 3e-4;
 // The number of the version that learned all fixes of the tag, which are marked as fixed in it. `base`: called once the
 // plan is made, for the model at settings.base. Errors: as PlanFix and Tune; a parent that is a whole model.
 Result<int64_t> FixVersion(Workspace& workspace, const Runtime& rt,

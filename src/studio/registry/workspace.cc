@@ -179,6 +179,12 @@ Result<std::string> Workspace::BasePath(const std::string& digest) const {
   return path;
 }
 
+Result<std::string> Workspace::ModelPath(const Version& version) const {
+  HEW_ASSIGN(std::string folder, Checkout(version));
+  const bool gguf = version.files.size() == 1 && version.files[0].name.ends_with(".gguf");
+  return gguf ? folder + "/" + version.files[0].name : folder;
+}
+
 Result<std::string> Workspace::DefaultBase() const {
   HEW_ASSIGN(const auto first, registry_->Find("v0"));
   if (!first) return BadInput("base: expected --base MODEL the first time, found none");
@@ -245,9 +251,7 @@ Result<ModelRef> ResolveModel(const std::string& name, const std::string& from) 
   HEW_ASSIGN(const Version version, workspace->registry().Get(*id));
   ref.version = *id;
   if (version.kind == VersionKind::kModel) {
-    HEW_ASSIGN(const std::string folder, workspace->Checkout(version));
-    const bool gguf = version.files.size() == 1 && version.files[0].name.ends_with(".gguf");
-    ref.path = gguf ? folder + "/" + version.files[0].name : folder;
+    HEW_ASSIGN(ref.path, workspace->ModelPath(version));
     return ref;
   }
   HEW_ASSIGN(ref.path, workspace->BasePath(version.base));

@@ -36,6 +36,8 @@ class Workspace {
   Result<Version> Open(const std::string& name) const;
   // The folder with a version's files under their names. Not for bases.
   Result<std::string> Checkout(const Version& version) const;
+  // What opens a version that is a whole model: that folder, or the one GGUF file in it.
+  Result<std::string> ModelPath(const Version& version) const;
 
   // The digest of a model, remembered while the file's time and size stay the same. The first base becomes v0.
   Result<std::string> RegisterBase(const std::string& path);
