@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 preset=${1:-dev}
 
 tools/install_packages --tests
+[ "$preset" = dev ] || tools/install_packages --clang
 # The real model: tests that need it are skipped, and say so, where it cannot be had.
 export HEW_MODELS=${HEW_MODELS:-$PWD/models}
 tools/fetch_model "$HEW_MODELS" || echo "no model: the tests that need SmolLM2 will be skipped"

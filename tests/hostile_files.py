@@ -60,7 +60,8 @@ def gguf_cases():
         ("scores and tokens", gguf([entry("tokenizer.ggml.tokens", ARRAY, strings), entry("tokenizer.ggml.scores", ARRAY, array(F32, 1, bytes(4)))]), "tokenizer.ggml.scores"),
         ("heads 0", gguf([entry("llama.attention.head_count", U32, bytes(4)), entry("llama.embedding_length", U32, struct.pack("<I", 32)),
                           entry("llama.block_count", U32, struct.pack("<I", 1)), entry("llama.feed_forward_length", U32, struct.pack("<I", 32)),
-                          entry("llama.context_length", U32, struct.pack("<I", 64)), entry("llama.vocab_size", U32, struct.pack("<I", 32))]), "head_count"),
+                          entry("llama.context_length", U32, struct.pack("<I", 64)), entry("llama.vocab_size", U32, struct.pack("<I", 32)),
+                          entry("llama.attention.layer_norm_rms_epsilon", F32, struct.pack("<f", 1e-5))]), "head_count"),
         ("wrong array", key("tokenizer.ggml.tokens", ARRAY, array(U8, 2, b"ab")), "tokenizer.ggml.tokens"),
     ]
 

@@ -57,8 +57,9 @@ class Hostile(unittest.TestCase):
         before = sorted(p.name for p in self.path.iterdir())
         done = hew(self.path, *args)
         self.assertEqual(done.returncode, status, f"{args}: {done.stdout[-300:]}{done.stderr[-500:]}")
-        line = done.stderr.strip().splitlines()
+        line = [shown for shown in done.stderr.splitlines() if shown.startswith("hew: ")]  # tune shows a row first
         self.assertEqual(len(line), 1, done.stderr[-500:])
+        self.assertEqual(done.stderr.strip().splitlines()[-1], line[0])
         for word in mentions:
             self.assertIn(word, line[0])
         self.assertLess(len(line[0]), 1000)
@@ -101,7 +102,7 @@ class Hostile(unittest.TestCase):
         larger = json.loads(good)
         larger["model"]["vocab"].update({f"more{i}": 2000 + i for i in range(3)})
         self.copied("base", "larger", **{"tokenizer.json": json.dumps(larger)})
-        self.refused(["score", "larger", "--text", "x"], "300")
+        self.refused(["score", "larger", "--text", "x"], "embedding")
 
     def test_catastrophic_pattern_and_a_megabyte_of_one_letter(self):
         good = json.loads((self.path / "base/tokenizer.json").read_text())
@@ -173,7 +174,8 @@ class Hostile(unittest.TestCase):
                     continue  # the system could not even start it
                 self.assertIn(done.returncode, (0, 3), f"{megabytes} MB: {done.returncode} {done.stderr}")
                 if done.returncode == 3:
-                    self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+                    lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("writing")]  # its bar
+                    self.assertEqual(len(lines), 1, done.stderr)
                     self.assertFalse((self.path / "out.gguf").exists())
                 seen.add(done.returncode)
             self.assertEqual(seen, {0, 3})

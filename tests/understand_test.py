@@ -64,7 +64,6 @@ class Small(InFolder):
         self.assertEqual(self.report("verify")["faults"], [])
         self.report("gc")
         self.assertEqual(self.report("verify")["faults"], [])
-        self.assertIn("pretrain", self.refused("rebuild", "v1"))
         # Going on from it.
         more = self.report("pretrain", "--base", "v1", "--data", "text.txt", "--documents", "lines", "--max-length", 24, "--batch-tokens", 96, "--steps", 3)
         self.assertEqual(more["version"], "v2")

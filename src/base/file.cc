@@ -214,7 +214,9 @@ Status MakeFolder(const std::string& path) {
     if (std::filesystem::is_directory(path, error)) return {};  // another process was first
     return EnvironmentError("{}: cannot create folder: {}", path, reason);
   }
-  return SyncFolderOf(path);
+  Status synced = SyncFolderOf(path);
+  if (!synced) ::rmdir(path.c_str());  // a failure leaves nothing
+  return synced;
 }
 
 }  // namespace hew

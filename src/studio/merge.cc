@@ -182,9 +182,11 @@ Result<ExportReport> MergeModel(const Runtime& rt, const std::string& base, cons
   };
   const std::string unchecked = UncheckedPath(out);
   Status status = SaveModel(fp32, *opened.model, list, unchecked, options);
-  if (!status) return tl::unexpected(std::move(status).error());  // it left nothing
-  auto report = Compare(fp32, opened, unchecked, options.type, cancelled);
-  status = report ? Status() : Status(tl::unexpected(report.error()));
+  Result<ExportReport> report;
+  if (status) {
+    report = Compare(fp32, opened, unchecked, options.type, cancelled);
+    if (!report) status = tl::unexpected(report.error());
+  }
   HEW_RETURN_IF_ERROR(KeepOrRemove(std::move(status), unchecked, out));
   report->path = out;
   return report;

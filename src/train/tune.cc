@@ -293,8 +293,13 @@ Result<TuneReport> TuneRun::Finish() {
 Result<TuneReport> Tune(const Runtime& rt, const TuneRequest& request) {
   HEW_RETURN_IF_ERROR(CheckSettings(request.settings));
   HEW_RETURN_IF_ERROR(BeginFolder(request.settings.out, request.resume));
-  HEW_ASSIGN(const TuneInputs inputs, ReadTuneInputs(rt, request));
-  HEW_ASSIGN(TuneRun run, TuneRun::Begin(rt, request, inputs, true));
+  const auto inputs = ReadTuneInputs(rt, request);
+  if (!inputs) {
+    std::error_code ignored;
+    std::filesystem::remove(request.settings.out, ignored);  // only a folder that nothing is in
+    return tl::unexpected(inputs.error());
+  }
+  HEW_ASSIGN(TuneRun run, TuneRun::Begin(rt, request, *inputs, true));
   return run.Finish();
 }
 

@@ -145,7 +145,7 @@ TEST(Registry, AnswersAreKeptPerVersionAndCompared) {
 }
 
 // In memory, where there is such a folder: thousands of syncs are free there, and what they would save is played.
-class Faults : public testing::Test {
+class FileFaults : public testing::Test {
  protected:
   void SetUp() override {
     if (fs::is_directory("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 0);
@@ -154,7 +154,7 @@ class Faults : public testing::Test {
 
 // Every call that writes, of the program's and of SQLite's, fails once in each way; what was acknowledged before stays,
 // what failed is not there, and the next try works.
-TEST_F(Faults, ACallThatFailsLeavesNothingHalf) {
+TEST_F(FileFaults, ACallThatFailsLeavesNothingHalf) {
   for (const FaultKind kind : {FaultKind::kEio, FaultKind::kFull, FaultKind::kShort}) {
     for (int64_t failing = 1;; ++failing) {
       const TestFolder folder;
@@ -189,7 +189,7 @@ TEST_F(Faults, ACallThatFailsLeavesNothingHalf) {
 }
 
 // The same with the process ended at each call, as by kill -9, and with the power gone: what was not synced is lost.
-TEST_F(Faults, DyingAtAnyCallLosesNothingAcknowledged) {
+TEST_F(FileFaults, DyingAtAnyCallLosesNothingAcknowledged) {
   for (const FaultKind kind : {FaultKind::kKill, FaultKind::kCrash}) {
     for (int64_t dying = 1;; ++dying) {
       const TestFolder folder;
@@ -231,7 +231,7 @@ TEST_F(Faults, DyingAtAnyCallLosesNothingAcknowledged) {
   }
 }
 
-TEST_F(Faults, TwoProcessesAtOnceBothSucceed) {
+TEST_F(FileFaults, TwoProcessesAtOnceBothSucceed) {
   const TestFolder folder;
   ASSERT_TRUE(Workspace::Init(folder.path()));
   constexpr int kEach = 10;
