@@ -27,8 +27,8 @@ constexpr const char* kTexts[] = {
     "나 아침부터 아무것도 못 먹었어. 나 배 고파. 오늘 저녁에 뭐 먹을까?",
     "def fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n\nprint([fib(i) for i in range(10)])\n",
     "1234567890 + 98.6 = ?  100,000원; 3/4 cup; 2025-07-10T12:00:00Z",
-    "Ça va très bien, merci ! Größe, niño, Привет мир, 你好世界，今日は、مرحبا, שלום "
-    "🎉👩‍💻",
+    ("Ça va très bien, merci ! Größe, niño, Привет мир, 你好世界，今日は、مرحبا, שלום "
+     "🎉👩‍💻"),
     "  Two  spaces,\ttabs\r\nand\n\n\nlines   ",
     "<|im_start|>user\nHow do I get my money back?<|im_end|>\n<|im_start|>assistant\n",
 };
