@@ -13,12 +13,6 @@
 namespace hew {
 namespace {
 
-size_t FilesIn(const std::string& folder) {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
-  return count;
-}
-
 TEST(FileFaults, AFailedCallIsAnErrorAndChangesNothing) {
   for (const FaultKind kind : {FaultKind::kEio, FaultKind::kFull}) {
     for (int64_t call = 1;; ++call) {
@@ -36,7 +30,7 @@ TEST(FileFaults, AFailedCallIsAnErrorAndChangesNothing) {
       ASSERT_FALSE(status) << call;
       EXPECT_EQ(status.error().code, ErrorCode::kEnvironment);
       EXPECT_NE(status.error().message.find(folder.path()), std::string::npos) << status.error().message;
-      EXPECT_EQ(FilesIn(folder.path()), 1u);
+      EXPECT_EQ(folder.Count(), 1u);
       EXPECT_EQ(folder.Get("x"), call < 5 ? "old" : "new text");  // the rename is done, only not known to be durable
     }
   }
@@ -85,7 +79,7 @@ TEST(FileFaults, ALossOfPowerLeavesTheOldOrTheNew) {
     const std::string now = folder.Get("x");
     EXPECT_TRUE(now == "new text" || (!done && now == "old")) << call << ": " << now;
     RemoveLeftovers(folder.Path("x"));
-    EXPECT_EQ(FilesIn(folder.path()), 1u) << call;
+    EXPECT_EQ(folder.Count(), 1u) << call;
     if (done) break;
   }
 }
@@ -106,7 +100,7 @@ TEST(FileFaults, WithoutASyncBytesAndNamesAreLost) {
   }));
   EXPECT_EQ(folder.Get("log"), "kept synced ");
   EXPECT_EQ(folder.Get("target"), "old");
-  EXPECT_EQ(FilesIn(folder.path()), 2u);
+  EXPECT_EQ(folder.Count(), 2u);
 }
 
 TEST(FileFaults, WhatIsMadeAndSyncedStays) {

@@ -12,12 +12,6 @@
 namespace hew {
 namespace {
 
-size_t FilesIn(const std::string& folder) {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
-  return count;
-}
-
 TEST(MappedFile, ShowsTheWholeFile) {
   const TestFolder folder;
   const std::string bytes("a\0b\xff\n", 5);
@@ -87,7 +81,7 @@ TEST(PartialFile, GoesOnWhereAnEarlierOneStopped) {
   ASSERT_TRUE(again->Sync());
   ASSERT_TRUE(again->Install());
   EXPECT_EQ(folder.Get("x"), "abcde");
-  EXPECT_EQ(FilesIn(folder.path()), 1u);
+  EXPECT_EQ(folder.Count(), 1u);
 }
 
 TEST(PartialFile, RestartsAndFollowsNoLink) {
@@ -119,7 +113,7 @@ TEST(AtomicFile, TheOldFileStaysUntilCommit) {
   EXPECT_EQ(folder.Get("x"), "old");
   ASSERT_TRUE(file->Commit());
   EXPECT_EQ(folder.Get("x"), "new text");
-  EXPECT_EQ(FilesIn(folder.path()), 1u);
+  EXPECT_EQ(folder.Count(), 1u);
 }
 
 TEST(AtomicFile, UncommittedLeavesNothing) {
@@ -129,9 +123,9 @@ TEST(AtomicFile, UncommittedLeavesNothing) {
     auto file = AtomicFile::Create(folder.Path("x"));
     ASSERT_TRUE(file && file->Write("half"));
     const AtomicFile moved = *std::move(file);  // only the last owner removes it
-    EXPECT_EQ(FilesIn(folder.path()), 2u);
+    EXPECT_EQ(folder.Count(), 2u);
   }
-  EXPECT_EQ(FilesIn(folder.path()), 1u);
+  EXPECT_EQ(folder.Count(), 1u);
   EXPECT_EQ(folder.Get("x"), "old");
 }
 
@@ -146,7 +140,7 @@ TEST(AtomicFile, ErrorsNameThePath) {
   const auto taken = WriteFileAtomically(folder.Path("taken"), "text");  // a folder is in the way of the rename
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, ErrorCode::kEnvironment);
-  EXPECT_EQ(FilesIn(folder.path()), 1u) << "the temporary file is gone";
+  EXPECT_EQ(folder.Count(), 1u) << "the temporary file is gone";
 }
 
 TEST(AtomicFile, AFullDiskIsAnError) {

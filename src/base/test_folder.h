@@ -29,6 +29,11 @@ class TestFolder {
 
   std::string Path(const std::string& name) const { return path_ + "/" + name; }
   const std::string& path() const { return path_; }
+  // Entries in it.
+  size_t Count() const {
+    return static_cast<size_t>(
+        std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
+  }
 
   // Writes a file as it is, and gives its path.
   std::string Put(const std::string& name, std::string_view bytes) const {

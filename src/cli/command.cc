@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "studio/hub_source.h"
 
 namespace hew {
@@ -81,9 +82,7 @@ Result<std::string> CommandContext::FindModel(const std::string& model) const {
   return FindPulled(folder, model);
 }
 
-void CommandContext::PrintJson(const nlohmann::ordered_json& object) const {
-  std::puts(object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-}
+void CommandContext::PrintJson(const nlohmann::ordered_json& object) const { std::puts(DumpJson(object).c_str()); }
 
 const char* CommandContext::In(const Message& message) const {
   std::string lang = common.lang;

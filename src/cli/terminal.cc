@@ -7,7 +7,8 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
+
+#include "base/json.h"
 
 namespace hew {
 namespace {
@@ -33,9 +34,7 @@ bool IsWide(char32_t c) {
 
 bool UseColor() { return isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr; }
 
-std::string Quoted(std::string_view bytes) {
-  return nlohmann::json(bytes).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
+std::string Quoted(std::string_view bytes) { return DumpJson(nlohmann::json(bytes)); }
 
 size_t Columns(std::string_view text) {
   size_t columns = 0;

@@ -197,7 +197,7 @@ Result<int> RunTest(CommandContext& context, const TestOptions& options) {
   HEW_ASSIGN(const SuiteResult result, Ask(context, options));
   const nlohmann::ordered_json report = Report(result);
   if (!options.save.empty()) {
-    const std::string text = report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string text = DumpJson(report, 1) + "\n";
     HEW_RETURN_IF_ERROR(WriteFileAtomically(options.save, text));
   }
   if (context.common.json) {

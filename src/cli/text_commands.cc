@@ -41,10 +41,7 @@ Result<int> RunTokenize(const CommandContext& context, const TokenizeOptions& op
     context.PrintJson({{"ids", ids}, {"tokens", tokens}});
     return kExitDone;
   }
-  for (int32_t id : ids)
-    fmt::print(
-        "{:>7}  {}\n", id,
-        nlohmann::json(tokenizer->TokenBytes(id, true)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  for (int32_t id : ids) fmt::print("{:>7}  {}\n", id, DumpJson(nlohmann::json(tokenizer->TokenBytes(id, true))));
   fmt::print("{} tokens\n", ids.size());
   return kExitDone;
 }

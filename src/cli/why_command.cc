@@ -1,4 +1,5 @@
 // hew why: which training rows an answer comes from.
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "studio/attribution/why.h"
@@ -44,7 +45,7 @@ std::string ShortRow(const StoredRow& row) {
       if (m.is_object() && m.value("role", "") != "system") text += (text.empty() ? "" : " → ") + m.value("content", "");
     }
   } else {
-    text = row.object.is_string() ? row.object.get<std::string>() : row.object.dump(-1, ' ', false, Json::error_handler_t::replace);
+    text = row.object.is_string() ? row.object.get<std::string>() : DumpJson(row.object);
   }
   for (char& c : text) c = c == '\n' ? ' ' : c;
   return text;

@@ -1,4 +1,5 @@
 // hew init, list, show, diff, promote, rollback: the versions of a workspace.
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "model/model.h"
@@ -39,7 +40,7 @@ Result<int> RunInit(const CommandContext& context, const VersionOptions& options
 // {"versions": [...]}, written one after another: a tree of ten thousand versions takes longer to build than to read
 // them.
 void PrintVersionsAsJson(const std::vector<VersionSummary>& versions) {
-  const auto text = [](const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); };
+  const auto text = [](const Json& value) { return DumpJson(value); };
   std::string out = "{\"versions\":[";
   for (const auto& v : versions) {
     out += &v == &versions.front() ? "" : ",";

@@ -72,14 +72,14 @@ class CompletionWriter : public AnswerWriter {
     }
     body["usage"] = usage;
     if (!shape_.stream) return SendJson(reply, body);
-    if (shape_.include_usage) reply.Event(Dump(body));
+    if (shape_.include_usage) reply.Event(DumpJson(body));
     reply.Event("[DONE]");
     reply.End();
   }
 
   void Fail(HttpReply& reply, const ApiError& error) override {
     if (!shape_.stream) return SendError(reply, error);
-    reply.Event(Dump(ErrorBody(error)));
+    reply.Event(DumpJson(ErrorBody(error)));
     reply.Event("[DONE]");
     reply.End();
   }
@@ -115,7 +115,7 @@ class CompletionWriter : public AnswerWriter {
     chunk["choices"] = Json::array(
         {{{"index", index}, {"text", text}, {"logprobs", std::move(logprobs)}, {"finish_reason", finish_reason}}});
     if (shape_.include_usage) chunk["usage"] = nullptr;
-    reply.Event(Dump(chunk));
+    reply.Event(DumpJson(chunk));
   }
 
   const CompletionShape shape_;

@@ -49,7 +49,7 @@ Api<ServedModel> ApiContext::FindModel(Fields& fields) {
 }
 
 Api<std::shared_ptr<const Grammar>> ApiContext::GrammarOf(const Json& schema, const std::string& param) {
-  const std::string key = Dump(schema);
+  const std::string key = DumpJson(schema);
   std::shared_ptr<const TokenTable> table;
   {
     const std::lock_guard lock(mutex_);

@@ -29,7 +29,7 @@ std::string Found(const Json& value) {
   if (value.is_string()) return "'" + Shown(value.get_ref<const std::string&>(), 40) + "'";
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
-  return Shown(Dump(value), 40);
+  return Shown(DumpJson(value), 40);
 }
 
 const Json* Fields::Get(const std::string& key) const {

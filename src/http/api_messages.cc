@@ -76,8 +76,8 @@ class MessagesWriter : public AnswerWriter {
   }
 
   void Fail(HttpReply& reply, const ApiError& error) override {
-    if (!stream_) return reply.Send(error.status, "application/json", Dump(AnthropicError(error)), error.headers);
-    reply.NamedEvent("error", Dump(AnthropicError(error)));
+    if (!stream_) return reply.Send(error.status, "application/json", DumpJson(AnthropicError(error)), error.headers);
+    reply.NamedEvent("error", DumpJson(AnthropicError(error)));
     reply.End();
   }
 
@@ -98,7 +98,7 @@ class MessagesWriter : public AnswerWriter {
   static void Send(HttpReply& reply, const char* type, const Json& fields) {
     Json event = {{"type", type}};
     event.update(fields);
-    reply.NamedEvent(type, Dump(event));
+    reply.NamedEvent(type, DumpJson(event));
   }
 
   const Tokenizer& tokenizer_;
@@ -180,7 +180,7 @@ HttpHandler HandleAnthropic(std::shared_ptr<ApiContext> context, ApiHandler hand
   return [context = std::move(context), handler = std::move(handler)](const HttpRequest& request,
                                                                       const std::shared_ptr<HttpReply>& reply) {
     if (const ApiStatus status = handler(*context, request, reply); !status)
-      reply->Send(status.error().status, "application/json", Dump(AnthropicError(status.error())),
+      reply->Send(status.error().status, "application/json", DumpJson(AnthropicError(status.error())),
                   status.error().headers);
   };
 }

@@ -77,7 +77,7 @@ class ResponsesWriter : public AnswerWriter {
   void Send(HttpReply& reply, const char* type, const Json& fields) {
     Json event = {{"type", type}, {"sequence_number", sequence_++}};
     event.update(fields);
-    reply.NamedEvent(type, Dump(event));
+    reply.NamedEvent(type, DumpJson(event));
   }
 
   Json response_;

@@ -28,7 +28,7 @@ void ChatWriter::SendDelta(HttpReply& reply, size_t index, Json delta, const Jso
                                    {"logprobs", std::move(logprobs)},
                                    {"finish_reason", finish_reason}}});
   if (shape_.include_usage) chunk["usage"] = nullptr;
-  reply.Event(Dump(chunk));
+  reply.Event(DumpJson(chunk));
 }
 
 void ChatWriter::Begin(HttpReply& reply) {
@@ -103,7 +103,7 @@ void ChatWriter::End(HttpReply& reply) {
     Json chunk = Envelope("chat.completion.chunk");
     chunk["choices"] = Json::array();
     chunk["usage"] = usage;
-    reply.Event(Dump(chunk));
+    reply.Event(DumpJson(chunk));
   }
   reply.Event("[DONE]");
   reply.End();
@@ -111,7 +111,7 @@ void ChatWriter::End(HttpReply& reply) {
 
 void ChatWriter::Fail(HttpReply& reply, const ApiError& error) {
   if (!shape_.stream) return SendError(reply, error);
-  reply.Event(Dump(ErrorBody(error)));
+  reply.Event(DumpJson(ErrorBody(error)));
   reply.Event("[DONE]");
   reply.End();
 }

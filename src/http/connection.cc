@@ -276,7 +276,7 @@ asio::awaitable<Connection::Next> Connection::SendReply(const HttpRequest& reque
 // Says why, and reads on for a moment: closing at once would reset the connection before the client has read it.
 asio::awaitable<void> Connection::RefuseAndClose(HttpFault fault) {
   if (server_.settings.on_response) server_.settings.on_response(fault.status);
-  const std::string body = Dump(ErrorBody(PlainError(fault.status, fault.message)));
+  const std::string body = DumpJson(ErrorBody(PlainError(fault.status, fault.message)));
   ReplyState::Head head{fault.status, "application/json", {}, false};
   if (fault.status == 429) head.headers["Retry-After"] = "1";
   if (fault.status == 401) head.headers["WWW-Authenticate"] = "Bearer";

@@ -52,12 +52,12 @@ Json ErrorBody(const ApiError& error) {
   return {{"error", std::move(body)}};
 }
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 void SendError(HttpReply& reply, const ApiError& error) {
-  reply.Send(error.status, "application/json", Dump(ErrorBody(error)), error.headers);
+  reply.Send(error.status, "application/json", DumpJson(ErrorBody(error)), error.headers);
 }
 
-void SendJson(HttpReply& reply, const Json& body, int status) { reply.Send(status, "application/json", Dump(body)); }
+void SendJson(HttpReply& reply, const Json& body, int status) {
+  reply.Send(status, "application/json", DumpJson(body));
+}
 
 }  // namespace hew

@@ -34,9 +34,6 @@ Json ErrorBody(const ApiError& error);
 void SendError(HttpReply& reply, const ApiError& error);
 void SendJson(HttpReply& reply, const Json& body, int status = 200);
 
-// One line; bytes that are not UTF-8 become U+FFFD.
-std::string Dump(const Json& json);
-
 // The server's own refusals, with the fields that clients know for each status.
 ApiError PlainError(int status, std::string message);
 

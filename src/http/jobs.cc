@@ -64,7 +64,7 @@ void Job::Tell(const Json& event) {
 }
 
 void Job::TellLocked(const Json& event) {
-  const std::string line = Dump(event);
+  const std::string line = DumpJson(event);
   for (const auto& watcher : watchers_) watcher->Event(line);
   const bool droppable = Droppable(event);
   if (droppable && seen_++ % stride_ != 0) return;

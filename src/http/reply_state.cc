@@ -87,7 +87,7 @@ void ReplyState::Abandon() {
     begun = begun_;
   }
   if (begun) return End();
-  Send(500, "application/json", Dump(ErrorBody(PlainError(500, "the request was given up without an answer"))), {});
+  Send(500, "application/json", DumpJson(ErrorBody(PlainError(500, "the request was given up without an answer"))), {});
 }
 
 bool ReplyState::closed() const {

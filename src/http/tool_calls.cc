@@ -33,7 +33,7 @@ void ToolCallParser::TakeCall(std::string_view body, std::vector<ToolPiece>* out
     out->push_back({std::string(kOpen) + std::string(body) + std::string(kClose), false, {}});
     return;
   }
-  out->push_back({"", true, {(*json)["name"].get<std::string>(), Dump(arguments)}});
+  out->push_back({"", true, {(*json)["name"].get<std::string>(), DumpJson(arguments)}});
 }
 
 std::vector<ToolPiece> ToolCallParser::Push(std::string_view text) {

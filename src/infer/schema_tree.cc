@@ -26,12 +26,6 @@ constexpr std::string_view kOfTypes[] = {"type",
                                          "maximum",
                                          "exclusiveMinimum",
                                          "exclusiveMaximum"};
-constexpr std::string_view kTypes[] = {"object", "array", "string", "number", "integer", "boolean", "null"};
-
-template <size_t n>
-bool In(const std::string_view (&words)[n], std::string_view word) {
-  return std::find(std::begin(words), std::end(words), word) != std::end(words);
-}
 
 }  // namespace
 
@@ -76,7 +70,7 @@ Result<std::vector<std::string>> TypesOf(const Json& schema, const std::string& 
   if (schema.contains("type")) {
     const Json& type = schema["type"];
     for (const Json& one : type.is_array() ? type : Json::array({type})) {
-      if (!one.is_string() || !In(kTypes, one.get<std::string>())) {
+      if (!one.is_string() || !In(kSchemaTypes, one.get<std::string>())) {
         return BadInput("{}.type: expected object, array, string, number, integer, boolean or null, found {}", at,
                         Shown(one.dump()));
       }

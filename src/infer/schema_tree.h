@@ -1,6 +1,7 @@
 // Finding one's way in a JSON Schema: references, the words a decoder can keep, forms that exclude each other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +14,14 @@
 namespace hew {
 
 inline constexpr int kMostSchemaNesting = 100;  // of schemas in schemas, references included
+
+inline constexpr std::string_view kSchemaTypes[] = {"object",  "array",   "string", "number",
+                                                    "integer", "boolean", "null"};
+
+template <size_t n>
+bool In(const std::string_view (&words)[n], std::string_view word) {
+  return std::find(std::begin(words), std::end(words), word) != std::end(words);
+}
 
 // A member of an object, or null.
 const Json* Member(const Json& schema, const char* word);

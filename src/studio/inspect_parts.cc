@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/json.h"
 #include "base/shown.h"
 #include "model/names.h"
 #include "studio/inspect.h"
@@ -57,8 +58,7 @@ std::string TypeCounts(const nlohmann::ordered_json& tensors) {
 }
 
 std::string Scalar(const nlohmann::ordered_json& value) {
-  return value.is_string() ? value.get<std::string>()
-                           : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return value.is_string() ? value.get<std::string>() : DumpJson(value);
 }
 
 // "rotary base 10000", "learned positions"; and how far a layer with a window sees.

@@ -19,12 +19,6 @@ constexpr std::string_view kNumbers[] = {"minimum",    "maximum",       "exclusi
                                          "maxLength",  "minProperties", "maxProperties"};
 constexpr std::string_view kLists[] = {"anyOf", "oneOf", "allOf", "prefixItems"};
 constexpr std::string_view kMaps[] = {"properties", "$defs", "definitions"};
-constexpr std::string_view kTypes[] = {"object", "array", "string", "number", "integer", "boolean", "null"};
-
-template <size_t n>
-bool In(const std::string_view (&names)[n], std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
 
 const Json* Resolve(const Json& root, const std::string& reference) {
   if (reference == "#") return &root;
@@ -83,7 +77,7 @@ Status CheckWord(const Json& root, const std::string& word, const Json& value, i
   if (word == "type") {
     const Json types = value.is_array() ? value : Json::array({value});
     for (const auto& type : types) {
-      if (!type.is_string() || !In(kTypes, type.get<std::string>()))
+      if (!type.is_string() || !In(kSchemaTypes, type.get<std::string>()))
         return BadInput("expected object, array, string, number, integer, boolean or null, found {}", type.dump());
     }
     return {};

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "infer/generator.h"
@@ -178,7 +179,7 @@ Status WriteSamples(const Runtime& rt, const PretrainRequest& request, const Tra
     HEW_ASSIGN(const auto result, Generator(engine).Generate(generate));
     request.Say(fmt::format("  step {}: {}[{}]", step, prompt, result.text));
     const nlohmann::ordered_json line = {{"step", step}, {"prompt", prompt}, {"text", result.text}};
-    HEW_RETURN_IF_ERROR(file.Write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+    HEW_RETURN_IF_ERROR(file.Write(DumpJson(line) + "\n"));
   }
   return {};
 }

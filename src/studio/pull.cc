@@ -123,8 +123,7 @@ Status WriteRecord(const PullSource& source, const Plan& plan, const PullReport&
   const nlohmann::ordered_json record = {{"source", source.spec},       {"repository", source.repository},
                                          {"revision", source.revision}, {"commit", plan.commit},
                                          {"model", plan.model},         {"files", files}};
-  return WriteFileAtomically(plan.folder + "/" + kPulledFile,
-                             record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  return WriteFileAtomically(plan.folder + "/" + kPulledFile, DumpJson(record, 2) + "\n");
 }
 
 PullReport Report(const Plan& plan, std::vector<ArrivedFile> files) {

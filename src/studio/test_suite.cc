@@ -180,7 +180,7 @@ std::string TestCase::Digest(int64_t max_tokens) const {
     for (const char* key : {"id", "tags", "must_pass"}) decisive.erase(key);
   }
   if (HasText()) decisive["max_tokens"] = max_tokens;
-  return Sha256Hex(decisive.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return Sha256Hex(DumpJson(decisive));
 }
 
 Result<TestCase> ReadCase(const Json& row, const std::string& where, size_t number) {

@@ -45,9 +45,7 @@ std::string Shorten(std::string text) {
   return text.substr(0, end) + "…";
 }
 
-std::string TextOf(const DataRow& row) {
-  return row.plain ? row.text : row.object.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string TextOf(const DataRow& row) { return row.plain ? row.text : DumpJson(row.object); }
 
 // The texts of some rows, read from the stored files.
 Status FillTexts(const Workspace& workspace, const std::vector<std::pair<DiffRow*, Place>>& wanted) {

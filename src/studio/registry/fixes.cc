@@ -144,9 +144,8 @@ Result<int64_t> AddFix(Workspace& workspace, Fix fix) {
   std::set<std::string> held;
   for (const auto& wording : fix.held_out) held.insert(Words(wording));
   std::erase_if(fix.learned, [&](const std::string& wording) { return held.contains(Words(wording)); });
-  HEW_RETURN_IF_ERROR(workspace.registry().database().Run(
-      "INSERT INTO fixes(version, tag, body, at) VALUES (?,?,?,?)", fix.version, fix.tag,
-      Body(fix).dump(-1, ' ', false, Json::error_handler_t::replace), UtcNow()));
+  HEW_RETURN_IF_ERROR(workspace.registry().database().Run("INSERT INTO fixes(version, tag, body, at) VALUES (?,?,?,?)",
+                                                          fix.version, fix.tag, DumpJson(Body(fix)), UtcNow()));
   return workspace.registry().database().LastRowId();
 }
 
@@ -194,9 +193,9 @@ Result<NamedSuite> FixSuite(const Workspace& workspace) {
 }
 
 Result<int64_t> SaveChat(Workspace& workspace, int64_t version, const Json& messages, const std::string& answer) {
-  HEW_RETURN_IF_ERROR(workspace.registry().database().Run(
-      "INSERT INTO chats(version, messages, answer, at) VALUES (?,?,?,?)", version,
-      messages.dump(-1, ' ', false, Json::error_handler_t::replace), answer, UtcNow()));
+  HEW_RETURN_IF_ERROR(
+      workspace.registry().database().Run("INSERT INTO chats(version, messages, answer, at) VALUES (?,?,?,?)", version,
+                                          DumpJson(messages), answer, UtcNow()));
   return workspace.registry().database().LastRowId();
 }
 
@@ -235,9 +234,7 @@ Result<FixPlan> PlanFix(Workspace& workspace, const Version& parent, const std::
     }
   }
   std::map<std::string, std::string> files;  // of one format each
-  const auto write = [&](const Json& row, const std::string& format) {
-    files[format] += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  };
+  const auto write = [&](const Json& row, const std::string& format) { files[format] += DumpJson(row) + "\n"; };
   const bool pairs = method != "sft";
   const auto learned = [&](const Fix& fix, const std::string& wording) {
     return pairs ? PreferencePair(fix, wording) : TrainingRow(fix, wording);

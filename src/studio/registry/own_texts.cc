@@ -21,7 +21,7 @@ Result<std::string> OwnTexts(const Engine& engine, int64_t count, int64_t tokens
   std::string jsonl;
   for (const GenerateResult& answer : answers) {
     if (answer.ids.size() < 8) continue;  // ended before it said anything
-    jsonl += Json({{"text", answer.text}}).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    jsonl += DumpJson(Json({{"text", answer.text}})) + "\n";
   }
   return jsonl;
 }

@@ -35,7 +35,7 @@ Result<std::string> LayOut(const Workspace& workspace, const DataInput& input, c
     HEW_RETURN_IF_ERROR(ReadStoredRows(bytes, input.path, [&](DataRow&& row) -> Status {
       plain = row.plain;
       if (left_out.contains(entries.at(n++).digest)) return {};
-      kept += row.plain ? row.text + "\n\n" : row.object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      kept += row.plain ? row.text + "\n\n" : DumpJson(row.object) + "\n";
       return {};
     }));
     const std::string without = folder + (plain ? "/rows.txt" : "/rows.jsonl");

@@ -17,8 +17,7 @@ namespace fs = std::filesystem;
 
 // Keys sorted, so that a row written in another order is the same row.
 std::string RowDigest(const DataRow& row) {
-  return Sha256Hex(
-      row.plain ? row.text : nlohmann::json(row.object).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return Sha256Hex(row.plain ? row.text : DumpJson(nlohmann::json(row.object)));
 }
 
 constexpr const char* kClockFormat = "%Y-%m-%dT%H:%M:%S";

@@ -8,8 +8,6 @@
 namespace hew {
 namespace {
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 Json Load(const std::string& text) {  // our own writing: damage shows as null
   Json json = Json::parse(text, nullptr, false);
   return json.is_discarded() ? Json() : json;
@@ -57,8 +55,8 @@ Result<int64_t> Registry::Add(const Version& v) {
       "INSERT INTO versions(id, name, kind, made_by, parent, base, recipe, metrics, program, program_digest, isa, "
       "precision, created) "
       "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-      number, v.name, static_cast<int64_t>(v.kind), v.made_by, v.parent, v.base, Dump(v.recipe), Dump(v.metrics),
-      v.program, v.program_digest, v.isa, v.precision, v.created.empty() ? UtcNow() : v.created));
+      number, v.name, static_cast<int64_t>(v.kind), v.made_by, v.parent, v.base, DumpJson(v.recipe),
+      DumpJson(v.metrics), v.program, v.program_digest, v.isa, v.precision, v.created.empty() ? UtcNow() : v.created));
   const int64_t id = database_.LastRowId();
   for (const auto& file : v.files) {
     HEW_RETURN_IF_ERROR(database_.Run("INSERT INTO version_files VALUES (?,?,?)", id, file.name, file.digest));

@@ -44,15 +44,14 @@ Status Registry::SaveAnswers(int64_t version, const std::vector<StoredCase>& cas
   HEW_ASSIGN(Transaction transaction, Transaction::Begin(database_));
   HEW_ASSIGN(auto add_case, database_.Prepare("INSERT OR IGNORE INTO cases(suite, id, digest, body) VALUES (?,?,?,?)"));
   for (const auto& c : cases) {
-    add_case.BindAll(c.suite, c.id, c.digest, c.body.dump(-1, ' ', false, Json::error_handler_t::replace));
+    add_case.BindAll(c.suite, c.id, c.digest, DumpJson(c.body));
     HEW_ASSIGN([[maybe_unused]] const bool row, add_case.Step());
     add_case.Reset();
   }
   HEW_ASSIGN(auto add, database_.Prepare("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"));
   for (const auto& a : answers) {
-    add.BindAll(version, a.suite, a.id, a.digest, a.passed, a.must_pass,
-                Json(a.tags).dump(-1, ' ', false, Json::error_handler_t::replace), a.score, a.answer, a.why,
-                a.arithmetic, a.details.dump(-1, ' ', false, Json::error_handler_t::replace));
+    add.BindAll(version, a.suite, a.id, a.digest, a.passed, a.must_pass, DumpJson(Json(a.tags)), a.score, a.answer,
+                a.why, a.arithmetic, DumpJson(a.details));
     HEW_ASSIGN([[maybe_unused]] const bool row, add.Step());
     add.Reset();
   }
@@ -89,7 +88,7 @@ Status Registry::KeepOnly(int64_t version, const std::string& suite, const std::
   HEW_ASSIGN(Transaction transaction, Transaction::Begin(database_));
   HEW_RETURN_IF_ERROR(
       database_.Run("DELETE FROM answers WHERE version=? AND suite=? AND id NOT IN (SELECT value FROM json_each(?))",
-                    version, suite, Json(ids).dump(-1, ' ', false, Json::error_handler_t::replace)));
+                    version, suite, DumpJson(Json(ids))));
   HEW_RETURN_IF_ERROR(
       database_.Run("INSERT OR REPLACE INTO counts SELECT version, suite, sum(passed), count(*), ? FROM answers "
                     "WHERE version=? AND suite=? GROUP BY suite",
